@@ -1,0 +1,32 @@
+# Front door. Every target sets up what it needs into .venv first.
+.PHONY: help setup demo test lint bench hil lock clean
+OUT ?= demo-out
+
+help:
+	@echo "make demo    run the whole chain without hardware; results in $(OUT)/"
+	@echo "make test    all test tiers"
+	@echo "make lint    formatting, lint, types, import direction, cross compilation"
+	@echo "make setup   only install into .venv (command: .venv/bin/clsbench)"
+	@echo "make lock    resolve requirements.lock anew (needs uv)"
+
+setup:
+	@sh tools/setup.sh
+
+demo: setup
+	.venv/bin/clsbench demo --out $(OUT) $(ARGS)
+
+test: setup
+	.venv/bin/python -m pytest $(ARGS)
+
+lint: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/basedpyright
+	.venv/bin/python tools/check_tree.py
+
+lock:
+	uv pip compile --universal --python-version 3.11 --group dev pyproject.toml \
+	  --generate-hashes --no-header --no-annotate --upgrade --output-file requirements.lock
+
+clean:
+	rm -rf .venv build dist $(OUT) .pytest_cache .ruff_cache .hypothesis
