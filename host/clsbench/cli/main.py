@@ -49,7 +49,7 @@ def cli() -> None:
 def main() -> None:
     """Entry point of the console script."""
     try:
-        cli.main(standalone_mode=False)
+        outcome = cli.main(standalone_mode=False)
     except ClsbenchError as error:
         print(f"clsbench: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -59,3 +59,4 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         print("clsbench: stopped", file=sys.stderr)
         sys.exit(130)
+    sys.exit(outcome if isinstance(outcome, int) else 0)
