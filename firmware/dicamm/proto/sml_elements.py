@@ -1,0 +1,156 @@
+"""Elements of SML: type and length fields, numbers, texts, lists, times (SML 1.05, chapter 6).
+
+Knows one buffer and a place in it. Follows the structure, never searches for bytes; lists are
+walked without recursion. What does not fit raises MalformedError.
+"""
+
+# kinds of elements, bits 6..4 of the first type and length byte
+OCTETS = 0
+_BOOLEAN = 4
+_SIGNED = 5
+_UNSIGNED = 6
+LIST = 7
+
+BARE = 0  # choice of a time that was sent without one
+_LOCAL = 3
+_MAX_LENGTH_BYTES = 4
+
+
+class MalformedError(Exception):
+    """The bytes do not have the structure the place asks for."""
+
+
+class Elements:
+    """Reads element after element of buffer[pos:end]; raises MalformedError."""
+
+    def __init__(self, buffer, pos, end):
+        self.buffer = buffer
+        self.pos = pos
+        self.end = end
+        self.size = 0  # of the last head: elements of a list, else bytes of the value
+
+    def head(self):
+        """Reads type and length; returns the kind, leaves `pos` on the value."""
+        byte = self._byte()
+        kind = byte >> 4 & 7
+        size = byte & 15
+        used = 1
+        while byte & 0x80:
+            byte = self._byte()
+            used += 1
+            if byte & 0x70 or used > _MAX_LENGTH_BYTES:
+                raise MalformedError
+            size = size << 4 | byte & 15
+        if kind != LIST:
+            size -= used
+            if size < 0 or self.pos + size > self.end:
+                raise MalformedError
+        self.size = size
+        return kind
+
+    def skip(self):
+        """Passes over one element, whatever it holds."""
+        left = 1
+        while left:
+            left -= 1
+            if self.head() == LIST:
+                left += self.size
+            else:
+                self.pos += self.size
+
+    def enter(self, count):
+        """Steps into a list of exactly `count` elements."""
+        if self.head() != LIST or self.size != count:
+            raise MalformedError
+
+    def octets(self):
+        """An octet string as bytes, or None where it is absent (or empty: the same byte)."""
+        if self.head() != OCTETS:
+            raise MalformedError
+        return self._octets()
+
+    def number(self):
+        """An integer of any width up to 8 bytes, or None where it is absent."""
+        return self._number(self.head())
+
+    def time(self):
+        """SML_Time as SmlEntry.val_time describes it."""
+        kind = self.head()
+        if kind != LIST:
+            number = self._number(kind)
+            return None if number is None else (BARE, number)
+        if self.size != 2:
+            raise MalformedError
+        choice = self._present()
+        kind = self.head()
+        if kind != LIST:
+            number = self._number(kind)
+            return None if number is None else (choice, number)
+        if self.size != 3:
+            raise MalformedError
+        return (_LOCAL, (self._present(), self._present(), self._present()))
+
+    def value(self):
+        """SML_Value: any kind of element; a list holds a time, else it is passed over as None."""
+        kind = self.head()
+        if kind == OCTETS:
+            return self._octets()
+        if kind == _BOOLEAN:
+            return self._boolean()
+        if kind != LIST:
+            return self._number(kind)
+        return self._listed()
+
+    def end_of_message(self):
+        if self._byte():
+            raise MalformedError
+
+    def _listed(self):
+        start = self.pos
+        count = self.size
+        if count == 2:
+            kind = self.head()
+            if kind == _UNSIGNED and self._number(kind) == 1:
+                return self.time()
+        self.pos = start
+        for _ in range(count):
+            self.skip()
+        return None
+
+    def _byte(self):
+        if self.pos >= self.end:
+            raise MalformedError
+        byte = self.buffer[self.pos]
+        self.pos += 1
+        return byte
+
+    def _present(self):
+        number = self.number()
+        if number is None:
+            raise MalformedError
+        return number
+
+    def _octets(self):
+        start = self.pos
+        self.pos += self.size
+        return bytes(self.buffer[start : self.pos]) if self.size else None
+
+    def _boolean(self):
+        if self.size != 1:
+            raise MalformedError
+        return self._byte() != 0
+
+    def _number(self, kind):
+        size = self.size
+        if kind == OCTETS and size == 0:
+            return None
+        if kind not in (_SIGNED, _UNSIGNED) or not 1 <= size <= 8:
+            raise MalformedError
+        start = self.pos
+        self.pos += size
+        number = 0
+        for at in range(start, self.pos):
+            number = number << 8 | self.buffer[at]
+        if kind == _SIGNED and self.buffer[start] & 0x80:
+            number -= 1 << 8 * size
+        return number

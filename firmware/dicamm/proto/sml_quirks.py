@@ -1,0 +1,62 @@
+"""Known wrong senders of SML, as data: which meters, which register, what to put right.
+
+Deviations in form (a time without its choice, a short checksum, CRC-16/KERMIT) need no entry:
+the parser reads them from any meter and names them in `quirks`. Here stands only what cannot
+be told from the telegram's form.
+"""
+
+_MANUFACTURER_ID = bytes((1, 0, 96, 1, 0, 255))  # 1-0:96.1.0*255, the device id
+
+# Positive values of few bytes sent as a signed number (a wide one is a real negative):
+# (first bytes of the device id, first serial, last serial, OBIS, widest width, name).
+# DZG DVS74; source: libsml, sml_server.c and its issue on DZG DVS74 with feed-in.
+SIGNED_POWER = (
+    (
+        b"\x0a\x01DZG\x00",
+        42000000,
+        48999999,
+        b"\x01\x00\x10\x07\x00\xff",
+        3,
+        "dzg_signed_power_bug",
+    ),
+    (
+        b"\x0a\x01DZG\x00",
+        55000000,
+        58999999,
+        b"\x01\x00\x10\x07\x00\xff",
+        3,
+        "dzg_signed_power_bug",
+    ),
+)
+
+
+def correct(entries, server_id):
+    """Puts `raw` right in `entries` (list of SmlEntry) and names the quirk there.
+
+    The meter is told by its device id 1-0:96.1.0*255, or by `server_id` (bytes or None)
+    where the telegram holds none.
+    """
+    device = _device_id(entries) or server_id
+    for prefix, first, last, obis, width, name in SIGNED_POWER:
+        if _is_between(device, prefix, first, last):
+            for entry in entries:
+                if entry.obis == obis and entry.width <= width and _negative(entry.raw):
+                    entry.raw += 1 << 8 * entry.width
+                    entry.quirks.append(name)
+
+
+def _device_id(entries):
+    for entry in entries:
+        if entry.obis == _MANUFACTURER_ID and isinstance(entry.raw, bytes):
+            return entry.raw
+    return None
+
+
+def _is_between(device, prefix, first, last):
+    if device is None or len(device) != 10 or device[:6] != prefix:
+        return False
+    return first <= int.from_bytes(device[6:], "big") <= last
+
+
+def _negative(raw):
+    return isinstance(raw, int) and raw < 0
