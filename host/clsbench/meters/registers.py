@@ -1,0 +1,171 @@
+"""What a simulated meter has in its registers for a given instant, and the bytes on the bus.
+
+Turns a feeder's reading (energy, power) into the quantities an electricity meter shows, by
+OBIS code, cut to a register's resolution, and into register bytes. Knows no bus. Exact up
+to the last step: quantities are fractions, and a float comes to be only while encoding a
+register whose type is a float.
+"""
+
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+from clsbench.errors import BadInput
+from clsbench.meters.load import W_MS_PER_WH, Reading
+
+NOMINAL_MV = 230_000
+_OFFSET_MV = (400, -300, 100)  # a grid is never quite symmetrical
+_DROP_MOHM = 150  # the house connection: volts lost per ampere
+
+_UNITS = {  # power of ten over the base unit
+    **dict.fromkeys(("V", "A", "W", "VA", "var", "Hz", "1", "Wh", "varh", "VAh"), 0),
+    **dict.fromkeys(("kW", "kVA", "kvar", "kWh", "kvarh", "kVAh"), 3),
+}
+_STRUCTS = {"u16": ">H", "s16": ">h", "u32": ">I", "s32": ">i", "u64": ">Q", "s64": ">q"}
+
+
+class Register(Protocol):
+    """The facts of one register, as the meter catalogue has them.
+
+    type: f32, u16, s16, u32, s32, u64 or s64. The register holds value / 10**resolution
+    in `unit` as an integer; a float register holds the value in `unit`, cut to multiples
+    of 10**resolution.
+    """
+
+    @property
+    def obis(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def resolution(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MeterValues:
+    """Everything a meter can tell of one instant.
+
+    start_wh: what the import register showed when the plant's time began. phases: how many
+    carry load (3, or 1 for a single-phase meter). The load is symmetrical and purely active:
+    each phase carries its share, power factor 1, no export.
+    """
+
+    reading: Reading
+    start_wh: int = 0
+    phases: int = 3
+
+    def import_wh_raw(self, scaler: int) -> int:
+        """Active energy, import, in units of 10**scaler Wh, cut off as a counter does."""
+        return _cut(self.import_wh(), scaler)
+
+    def import_wh(self, phase: int | None = None) -> Fraction:
+        """Active energy, import, exact; of one phase (0 to 2) or of all."""
+        w_ms = self.start_wh * W_MS_PER_WH + self.reading.energy_w_ms
+        return Fraction(self._share(w_ms, phase), W_MS_PER_WH)
+
+    def power_w(self, phase: int | None = None) -> int:
+        """Active power; the phases add up to the whole."""
+        return self._share(self.reading.power_w, phase)
+
+    def current_ma(self, phase: int) -> int:
+        """Current of a phase: its power over its voltage."""
+        return self.power_w(phase) * 1_000_000 // self.voltage_mv(phase)
+
+    def voltage_mv(self, phase: int) -> int:
+        """Voltage of a phase against neutral; it falls a little with the load."""
+        drop_mv = _DROP_MOHM * self.power_w(phase) * 1000 // NOMINAL_MV
+        return NOMINAL_MV + _OFFSET_MV[phase] - drop_mv
+
+    def frequency_mhz(self) -> int:
+        """Grid frequency in millihertz: wanders by up to 20 mHz, the same in every run."""
+        return 50_000 + self.reading.t_ms // 1000 * 7 % 41 - 20
+
+    def quantity(self, obis: str) -> Fraction:
+        """The value of an OBIS code (`1-0:1.8.0`, with or without `*255`) in V, A, W, Wh, Hz.
+
+        Raises BadInput for a code this meter does not know.
+        """
+        try:
+            c, d = (int(part) for part in obis.split("*")[0].split(":")[1].split(".")[:2])
+        except (IndexError, ValueError) as error:
+            raise BadInput(f"simulated meter: '{obis}' is no OBIS code") from error
+        value = self._of_phase(c, d) if 20 < c < 80 else self._of_all(c, d)
+        if value is None:
+            raise BadInput(f"simulated meter has no quantity for OBIS {obis}")
+        return Fraction(value)
+
+    def _share(self, total: int, phase: int | None) -> int:
+        """A phase's share, so that the shares are monotone in the total and add up to it."""
+        if phase is None:
+            return total
+        return (total + phase) // self.phases if phase < self.phases else 0
+
+    def _of_all(self, c: int, d: int) -> Fraction | int | None:
+        if d == 8:
+            return {1: self.import_wh(), 15: self.import_wh(), 16: self.import_wh()}.get(
+                c, 0 if c in range(2, 9) else None
+            )
+        if d != 7:
+            return None
+        power_w = self.power_w()
+        frequency_hz = Fraction(self.frequency_mhz(), 1000)
+        shown = {1: power_w, 9: power_w, 15: power_w, 16: power_w, 13: 1, 14: frequency_hz}
+        return shown.get(c, 0 if c in range(2, 9) else None)
+
+    def _of_phase(self, c: int, d: int) -> Fraction | int | None:
+        phase, kind = c // 20 - 1, c % 20
+        if d == 8:
+            return {1: self.import_wh(phase), 15: self.import_wh(phase)}.get(
+                kind, 0 if kind in range(2, 9) else None
+            )
+        if d != 7:
+            return None
+        power_w = self.power_w(phase)
+        shown = {
+            **dict.fromkeys((1, 9, 15, 16), power_w),
+            11: Fraction(self.current_ma(phase), 1000),
+            12: Fraction(self.voltage_mv(phase), 1000),
+            13: 1,
+        }
+        return shown.get(kind, 0 if kind in range(2, 9) else None)
+
+
+def register_raw(register: Register, values: MeterValues) -> int:
+    """The integer a register stands for: raw * 10**resolution in the register's unit."""
+    if register.unit not in _UNITS:
+        raise BadInput(f"register {register.obis}: unit {register.unit!r} unknown")
+    return _cut(values.quantity(register.obis), register.resolution + _UNITS[register.unit])
+
+
+def encode_register(register: Register, values: MeterValues, word_order: str = "big") -> bytes:
+    """The register's bytes as they travel: 2 per 16-bit word, words in `word_order`.
+
+    Raises BadInput for a type or unit unknown here and for a value that does not fit.
+    """
+    raw = register_raw(register, values)
+    data = encode_raw(register.type, raw, register.resolution)
+    if word_order == "little":
+        return b"".join(data[at : at + 2] for at in range(len(data) - 2, -1, -2))
+    return data
+
+
+def encode_raw(kind: str, raw: int, resolution: int = 0) -> bytes:
+    """`raw` as a register of type `kind`, most significant word first.
+
+    A float32 holds the nearest representable value to raw * 10**resolution.
+    """
+    try:
+        if kind == "f32":
+            return struct.pack(">f", float(raw * Fraction(10) ** resolution))
+        return struct.pack(_STRUCTS[kind], raw)
+    except KeyError as error:
+        raise BadInput(f"register type {kind!r} unknown") from error
+    except (struct.error, OverflowError) as error:
+        raise BadInput(f"value {raw} does not fit a register of type {kind}") from error
+
+
+def _cut(value: Fraction, exponent: int) -> int:
+    """`value` in units of 10**exponent, cut towards zero."""
+    return int(value / Fraction(10) ** exponent)

@@ -1,0 +1,131 @@
+"""Registers of a simulated meter: cut like a counter, monotone, and the bytes of the standard."""
+
+import struct
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clsbench.errors import BadInput
+from clsbench.meters.load import Reading
+from clsbench.meters.registers import MeterValues, encode_raw, encode_register, register_raw
+
+ENERGY = st.integers(0, 10**13)
+
+
+@dataclass
+class Register:
+    obis: str
+    type: str
+    unit: str
+    resolution: int
+
+
+IMPORT = Register("1-0:1.8.0", "f32", "kWh", -2)
+
+
+def values(energy_w_ms=0, power_w=0, start_wh=0, phases=3):
+    return MeterValues(Reading(1_777_882_500_123, energy_w_ms, power_w), start_wh, phases)
+
+
+def test_energy_is_cut_not_rounded():
+    almost = values(energy_w_ms=10 * 3_600_000 - 1, start_wh=1_234_560)
+    assert almost.import_wh_raw(0) == 1_234_569
+    assert almost.import_wh_raw(1) == 123_456
+    assert almost.import_wh_raw(-1) == 12_345_699
+    assert values(energy_w_ms=10 * 3_600_000, start_wh=1_234_560).import_wh_raw(1) == 123_457
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(ENERGY, min_size=2, max_size=6), st.integers(-3, 3), st.integers(0, 10**8))
+def test_energy_register_never_runs_backwards(energies, scaler, start_wh):
+    raws = [values(e, start_wh=start_wh).import_wh_raw(scaler) for e in sorted(energies)]
+    assert raws == sorted(raws)
+    for raw, energy in zip(raws, sorted(energies)):
+        exact_w_ms = start_wh * 3_600_000 + energy
+        step = 3_600_000 * 10 ** (scaler + 3)
+        assert raw * step <= exact_w_ms * 1000 < (raw + 1) * step
+
+
+@settings(max_examples=80, deadline=None)
+@given(ENERGY, st.integers(0, 30_000))
+def test_phases_add_up_to_the_whole(energy, power_w):
+    meter = values(energy, power_w)
+    assert sum(meter.power_w(phase) for phase in range(3)) == power_w
+    assert sum(meter.import_wh(phase) for phase in range(3)) == meter.import_wh()
+
+
+def test_phase_quantities_of_a_six_kilowatt_rod():
+    meter = values(power_w=6000)
+    assert [meter.quantity(f"1-0:{c}.7.0") for c in (36, 56, 76)] == [2000, 2000, 2000]
+    assert [meter.voltage_mv(phase) for phase in range(3)] == [229_096, 228_396, 228_796]
+    assert [meter.current_ma(phase) for phase in range(3)] == [8729, 8756, 8741]
+    assert meter.quantity("1-0:16.7.0*255") == meter.quantity("1-0:9.7.0") == 6000
+    assert meter.quantity("1-0:2.8.0") == meter.quantity("1-0:62.8.0") == 0
+    assert meter.quantity("1-0:13.7.0") == 1
+    assert 49.98 <= meter.quantity("1-0:14.7.0") <= 50.02
+
+
+def test_a_single_phase_meter_carries_all_on_the_first_phase():
+    meter = values(power_w=2300, phases=1)
+    assert [meter.power_w(phase) for phase in range(3)] == [2300, 0, 0]
+    assert meter.current_ma(1) == 0
+
+
+def test_float_register_holds_the_value_cut_to_the_resolution():
+    meter = values(energy_w_ms=3_600_000 * 19, start_wh=1_234_560)
+    assert register_raw(IMPORT, meter) == 123_457
+    assert encode_register(IMPORT, meter) == bytes.fromhex("449a523d")  # 1234.57 as binary32
+    assert encode_register(IMPORT, meter, "little") == bytes.fromhex("523d449a")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 8_388_607))
+def test_a_hundredth_of_a_kilowatt_hour_survives_binary32(raw):
+    (value,) = struct.unpack(">f", encode_raw("f32", raw, -2))
+    assert round(value * 100) == raw
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "expected"),
+    [
+        ("u16", 0xFFFE, "fffe"),
+        ("s16", -2, "fffe"),
+        ("u32", 12_345_678, "00bc614e"),
+        ("s32", -1, "ffffffff"),
+        ("u64", 1, "0000000000000001"),
+        ("s64", -2, "fffffffffffffffe"),
+    ],
+)
+def test_integer_registers(kind, raw, expected):
+    assert encode_raw(kind, raw).hex() == expected
+
+
+def test_integer_register_counts_its_resolution():
+    meter = values(energy_w_ms=3_600_000 * 7, start_wh=1_000)
+    register = Register("1-0:1.8.0", "u32", "Wh", 1)
+    assert encode_register(register, meter) == (100).to_bytes(4, "big")
+
+
+def test_power_follows_the_reading():
+    register = Register("1-0:16.7.0", "f32", "W", -1)
+    seen = [encode_register(register, values(power_w=p)) for p in (0, 6000, 6240)]
+    assert seen == [struct.pack(">f", p) for p in (0.0, 6000.0, 6240.0)]
+    assert all(a < b for a, b in pairwise(seen))
+
+
+@pytest.mark.parametrize(
+    ("register", "text"),
+    [
+        (Register("1-0:99.9.0", "f32", "W", 0), "no quantity"),
+        (Register("nonsense", "f32", "W", 0), "no OBIS code"),
+        (Register("1-0:1.8.0", "f80", "Wh", 0), "type 'f80' unknown"),
+        (Register("1-0:1.8.0", "f32", "furlong", 0), "unit 'furlong' unknown"),
+        (Register("1-0:1.8.0", "u16", "Wh", 0), "does not fit"),
+    ],
+)
+def test_what_cannot_be_served_is_named(register, text):
+    with pytest.raises(BadInput, match=text):
+        encode_register(register, values(start_wh=10**6))
