@@ -1,0 +1,44 @@
+"""The unix board: MicroPython's unix port as a process, its pins and buses brought by the bench.
+
+Knows which pin is what; everything else is the same as on a chip.
+"""
+
+import os
+
+import machine
+import norflash
+from dicamm.drivers.clock import Clock
+from dicamm.drivers.console import Console
+from dicamm.drivers.flash import FlashRegion
+from dicamm.drivers.led import Led
+from dicamm.drivers.relay import Relay
+from dicamm.drivers.rs485 import Rs485
+from dicamm.drivers.watchdog import Watchdog
+
+NAME = "unix"
+SETTINGS = "/"
+HAS_TLS = True
+
+PIN_RELAY = 2
+PIN_LED = 25
+RECORD_SECTORS = 44  # 352 slots: three days of quarter hours and 20 switchings a day
+BUS_UART = 0
+
+
+class Ports:
+    """clock, bus, relay, led, flash, watchdog, console, reset_cause."""
+
+
+def ports(settings):
+    """Builds the ports; called once."""
+    made = Ports()
+    made.clock = Clock(int(os.getenv("HIL_SPEED") or 1))
+    uart = machine.UART(BUS_UART, settings.baud, bits=8, parity=None, stop=1)
+    made.bus = Rs485(uart, settings.baud, bits_per_char=10)
+    made.relay = Relay(machine.Pin(PIN_RELAY, machine.Pin.OUT))
+    made.led = Led(machine.Pin(PIN_LED, machine.Pin.OUT))
+    made.flash = FlashRegion(norflash.NorFile(os.getenv("HIL_NOR"), RECORD_SECTORS), RECORD_SECTORS)
+    made.watchdog = Watchdog(8000)
+    made.console = Console()
+    made.reset_cause = machine.reset_cause()
+    return made

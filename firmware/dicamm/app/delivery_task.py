@@ -1,0 +1,174 @@
+"""Everything between device and gateway: time, announcements, records out, commands in.
+
+Two tasks, each with a connection of its own, so that the long poll for commands never
+holds up an announcement.
+"""
+
+import asyncio
+
+from dicamm import codes
+from dicamm.app.records import event_fields
+from dicamm.control.command import Answer, parse, uuid_from_text
+from dicamm.link.han import HanError
+
+TIME_EVERY_MS = 60000  # board time; TR-03109-1 detail specification: at most once a minute
+BATCH = 6
+COMMAND_WAIT_MS = 15000
+BACKOFF_MS = (100, 200, 500, 1000, 2000, 5000)  # real time
+
+
+class Backoff:
+    """Pauses that grow with each failure in a row; a tenth of jitter keeps a fleet apart."""
+
+    def __init__(self, jitter):
+        self._jitter = jitter
+        self._failures = 0
+
+    def reset(self):
+        """After a success."""
+        self._failures = 0
+
+    async def pause(self):
+        """Sleeps the next pause."""
+        base = BACKOFF_MS[min(self._failures, len(BACKOFF_MS) - 1)]
+        self._failures += 1
+        await asyncio.sleep_ms(base + base * (self._jitter() & 0x0F) // 160)
+
+
+class Delivery:
+    """Fetches time, announces events oldest first, delivers records until acknowledged."""
+
+    def __init__(self, client, journal, mac0, legal_time, clock, log, jitter):
+        self._client = client
+        self._journal = journal
+        self._mac0 = mac0
+        self._time = legal_time
+        self._clock = clock
+        self._log = log
+        self._backoff = Backoff(jitter)
+        self._work = asyncio.Event()
+        self._next_time_ms = 0
+        self._last_code = 0
+        self._state = None
+
+    def wake(self):
+        """A record was made: do not wait for the next round."""
+        self._work.set()
+
+    async def run(self, alive):
+        """Never ends; `alive()` is called once a round."""
+        while True:
+            alive()
+            try:
+                busy = await self._round()
+                self._backoff.reset()
+                self._last_code = 0
+            except HanError as error:
+                self._note(error)
+                await self._backoff.pause()
+                continue
+            if not busy:
+                await self._nap()
+
+    async def _round(self):
+        if self._clock.mono_ms() >= self._next_time_ms:
+            await self._fetch_time()
+        if await self._announce():
+            return True
+        return await self._deliver()
+
+    async def _fetch_time(self):
+        sent_ms = self._clock.mono_ms()
+        utc_ms, bound_ms = await self._client.time()
+        received_ms = self._clock.mono_ms()
+        self._time.learn(utc_ms, bound_ms, sent_ms, received_ms)
+        state = self._time.state(received_ms)
+        if state != self._state:
+            self._state = state
+            self._log.write(codes.TIME_STATE, state, self._time.bound_ms(received_ms))
+        if self._time.utc_ms(received_ms) is not None:
+            self._next_time_ms = received_ms + TIME_EVERY_MS
+
+    async def _announce(self):
+        seq = self._journal.unannounced()
+        if not seq:
+            return False
+        fields = event_fields(self._mac0, self._journal.read(seq))
+        try:
+            gateway_seq = await self._client.announce(fields)
+        except HanError as error:
+            if error.code != codes.HAN_REFUSED or error.status not in (403, 409, 422):
+                raise
+            # the gateway will never take it: recorded here, delivered as a device record
+            self._log.write(codes.ANNOUNCEMENT_REFUSED, seq, error.status)
+            self._journal.announced(seq)
+            return True
+        self._journal.announced(seq)
+        self._log.write(codes.ANNOUNCED, seq, gateway_seq)
+        return True
+
+    async def _deliver(self):
+        pending = self._journal.pending(BATCH)
+        if not pending:
+            return False
+        acknowledged = await self._client.deliver([self._journal.read(seq) for seq in pending])
+        self._journal.acknowledge(acknowledged)
+        return acknowledged >= pending[0]
+
+    async def _nap(self):
+        left_ms = (self._next_time_ms - self._clock.mono_ms()) // self._clock.speed
+        nap_ms = max(5, min(left_ms, 1000))
+        try:
+            await asyncio.wait_for_ms(self._work.wait(), nap_ms)
+        except asyncio.TimeoutError:
+            pass
+        self._work.clear()
+
+    def _note(self, error):
+        if error.code != self._last_code:  # once, not with every attempt
+            self._last_code = error.code
+            self._log.write(error.code, error.status)
+
+
+class CommandPoll:
+    """Fetches commands for this CLS and answers them."""
+
+    def __init__(self, client, controller, log, jitter):
+        self._client = client
+        self._controller = controller
+        self._log = log
+        self._backoff = Backoff(jitter)
+        self._last_code = 0
+
+    async def run(self, alive):
+        """Never ends; `alive()` is called once a round."""
+        while True:
+            alive()
+            try:
+                command = await self._client.next_command(COMMAND_WAIT_MS)
+                if command is not None:
+                    await self._serve(command)
+                self._backoff.reset()
+                self._last_code = 0
+            except HanError as error:
+                if error.code != self._last_code:
+                    self._last_code = error.code
+                    self._log.write(error.code, error.status)
+                await self._backoff.pause()
+
+    async def _serve(self, fields):
+        command_id = fields.get("id")
+        if uuid_from_text(command_id) is None:
+            raise HanError(codes.HAN_CONTENT)
+        command, code = parse(
+            fields.get("action"),
+            uuid_from_text(fields.get("uuid")),
+            fields.get("text"),
+            fields.get("event_ms"),
+        )
+        if code:
+            self._log.write(code)
+            answer = Answer(code)
+        else:
+            answer = await self._controller.command(command)
+        await self._client.answer_command(command_id, answer.code, answer.seq, answer.text)

@@ -1,0 +1,210 @@
+"""Puts the parts together: settings and ports in, a running DICAMM out."""
+
+import asyncio
+import gc
+import os
+
+from dicamm import VERSION, codes
+from dicamm.app import records
+from dicamm.app.bus import Bus
+from dicamm.app.control_task import Controller
+from dicamm.app.delivery_task import CommandPoll, Delivery
+from dicamm.app.log import Log
+from dicamm.app.meter_task import Meter
+from dicamm.app.recorder import Recorder
+from dicamm.app.supervisor import Supervisor
+from dicamm.app.taf7_task import QuarterHours
+from dicamm.control.command import uuid_text
+from dicamm.control.interlock import Interlock
+from dicamm.link.bench import BenchLink
+from dicamm.link.han import HanClient
+from dicamm.metering.grid import QuarterHourGrid
+from dicamm.metering.legal_time import LegalTime
+from dicamm.proto.cose import Mac0
+from dicamm.store.journal import Journal
+
+PROTOCOL = 1
+
+
+class Device:
+    """settings: store.settings.Settings; ports: what `board.ports(settings)` gives; board: its
+    name; connect: async function () -> TLS stream to the gateway, or None without a gateway."""
+
+    def __init__(self, settings, ports, board, connect):
+        self.settings = settings
+        self.ports = ports
+        self.board = board
+        self.log = Log(ports.clock)
+        self.interlock = Interlock(ports.relay)
+        self.legal_time = LegalTime(settings.drift_ppm)
+        self.journal = Journal(ports.flash)
+        self.mac0 = Mac0(settings.read_file("records.key"), settings.device_id.encode())
+        identity = (settings.cls_id, settings.meter_id)
+        self.recorder = Recorder(self.journal, self.mac0, identity)
+        self.bus = Bus(ports.bus, ports.clock, settings.bus_timeout_ms, settings.bus_tries)
+        self.meter = Meter(settings, self.bus, ports.clock, self.legal_time, self.log)
+        self.controller = Controller(
+            self.interlock,
+            self.meter,
+            self.recorder,
+            self.journal,
+            self.legal_time,
+            ports.clock,
+            self.log,
+            ports.led,
+        )
+        events, last_due_ms = records.recent(self.journal, self.mac0)
+        self.controller.recover(events)
+        self.quarter_hours = QuarterHours(
+            QuarterHourGrid(last_due_ms),
+            self.meter,
+            self.recorder,
+            self.legal_time,
+            ports.clock,
+            self.log,
+        )
+        self.link = BenchLink(ports.console, BenchService(self))
+        self.log.listener = self.link.send_log
+        self.clients = []
+        self.supervisor = None
+        self._connect = connect
+
+    async def run(self):
+        """Runs until the host wants the REPL; the relay is open on return, whatever happened."""
+        self.log.write(codes.BOOTED, self.ports.reset_cause, self.journal.newest)
+        supervisor = Supervisor(self.ports.clock, self.log, self.ports.watchdog, self._fault)
+        self.supervisor = supervisor
+        try:
+            supervisor.add("bus", self._run_bus, 60000)
+            supervisor.add("meter", self.meter.run, 10000)
+            supervisor.add("control", self.controller.run, 10000)
+            supervisor.add("taf7", self.quarter_hours.run, 10000)
+            supervisor.add("link", self.link.run, 5000)
+            if self._connect is not None:
+                self._add_gateway(supervisor)
+            self.interlock.release("starting")
+            await supervisor.watch(lambda: self.link.handed_over)
+        finally:
+            self.interlock.lock("stopped")
+            supervisor.stop()
+        await asyncio.sleep_ms(50)  # the answer to the hand-over leaves first
+
+    def _add_gateway(self, supervisor):
+        host = self.settings.gateway_name
+        first, second = HanClient(self._connect, host), HanClient(self._connect, host)
+        self.clients = [first, second]
+        delivery = Delivery(
+            first,
+            self.journal,
+            self.mac0,
+            self.legal_time,
+            self.ports.clock,
+            self.log,
+            _jitter,
+        )
+        self.controller.on_record = delivery.wake
+        self.quarter_hours.on_record = delivery.wake
+        supervisor.add("delivery", delivery.run, 30000)
+        poll = CommandPoll(second, self.controller, self.log, _jitter)
+        supervisor.add("commands", poll.run, 60000)
+
+    async def _run_bus(self, alive):
+        del alive  # an idle bus has nothing to report; the meter task's rounds show that it lives
+        await self.bus.run()
+
+    def _fault(self):
+        self.controller.fail_safe("task fault")
+
+
+def _jitter():
+    return os.urandom(1)[0]
+
+
+class BenchService:
+    """What the bench link asks of the device."""
+
+    def __init__(self, device):
+        self._device = device
+
+    def hello(self):
+        """Who this is."""
+        device = self._device
+        return {
+            "device_id": device.settings.device_id,
+            "cls_id": device.settings.cls_id,
+            "meter_id": device.settings.meter_id,
+            "version": VERSION,
+            "board": device.board,
+            "protocol": PROTOCOL,
+            "mono_ms": device.ports.clock.mono_ms(),
+        }
+
+    def status(self):
+        """Everything a person at the bench wants to see, after a garbage collection."""
+        device = self._device
+        gc.collect()
+        now_ms = device.ports.clock.mono_ms()
+        journal = device.journal
+        meter = device.meter
+        uuid = device.controller.open_uuid
+        return {
+            "relay_closed": device.interlock.is_closed(),
+            "locked": device.interlock.locked(),
+            "open_uuid": uuid_text(uuid) if uuid else None,
+            "journal": {
+                "oldest": journal.oldest,
+                "newest": journal.newest,
+                "unacknowledged": journal.unacknowledged,
+                "capacity": journal.capacity,
+                "dropped": journal.dropped,
+                "torn": journal.torn,
+            },
+            "meter": {
+                "healthy": meter.healthy,
+                "error": meter.error,
+                "good_reads": meter.good_reads,
+                "failed_reads": meter.failed_reads,
+                "discarded": device.bus.discarded,
+            },
+            "time": {
+                "state": device.legal_time.state(now_ms),
+                "utc_ms": device.legal_time.utc_ms(now_ms),
+                "bound_ms": device.legal_time.bound_ms(now_ms),
+                "ignored": device.legal_time.ignored,
+                "quarter_hours_missed": device.quarter_hours.missed,
+            },
+            "heap": {"allocated": gc.mem_alloc(), "free": gc.mem_free()},
+            "gateway": {
+                "requests": sum(client.requests for client in device.clients),
+                "failures": sum(client.failures for client in device.clients),
+            },
+            "link": {"discarded": device.link.discarded, "malformed": device.link.malformed},
+            "restarts": device.supervisor.restarts,
+        }
+
+    async def command(self, command):
+        """Carries out a command from the bench as one from the gateway."""
+        return await self._device.controller.command(command)
+
+    def set_time(self, utc_ms, bound_ms):
+        """Sets UTC on a bench without a gateway."""
+        now_ms = self._device.ports.clock.mono_ms()
+        self._device.legal_time.learn(utc_ms, bound_ms, now_ms, now_ms)
+
+    def acknowledge(self, seq):
+        """Records up to `seq` are safe with the host."""
+        self._device.journal.acknowledge(seq)
+
+    def records(self, first, count):
+        """(seq, sealed) of up to `count` records from number `first` on."""
+        journal = self._device.journal
+        found = 0
+        for seq in range(max(first, journal.oldest, 1), journal.newest + 1):
+            sealed = journal.read(seq)
+            if sealed is not None and found < count:
+                found += 1
+                yield seq, sealed
+
+    def logs(self):
+        """The log entries still held."""
+        return self._device.log.entries()

@@ -1,0 +1,48 @@
+"""Start of the application: settings, ports, device; back to the REPL at the end."""
+
+import asyncio
+import sys
+
+import board
+from dicamm import VERSION
+from dicamm.app.device import Device
+from dicamm.store import settings as store_settings
+
+
+def run():
+    """Runs the DICAMM until Ctrl-C or a hand-over; never leaves the relay closed."""
+    print("DICAMM", VERSION, "on", board.NAME)
+    try:
+        settings = store_settings.load(board.SETTINGS)
+        device = Device(settings, board.ports(settings), board.NAME, _gateway(settings))
+    except store_settings.SettingsError as error:
+        print("DICAMM does not start:", error)
+        return
+    try:
+        asyncio.run(device.run())
+    except KeyboardInterrupt:
+        print("DICAMM stopped, relay open")
+    finally:
+        device.interlock.lock("stopped")
+        asyncio.new_event_loop()
+
+
+def _gateway(settings):
+    if not settings.gateway_host:
+        return None
+    if "tls" not in sys.modules and not board.HAS_TLS:
+        raise store_settings.SettingsError("this board image has no TLS: leave gateway_host empty")
+    from dicamm.drivers import net
+
+    context = net.client_context(
+        settings.read_file("cls.crt.der"),
+        settings.read_file("cls.key.der"),
+        settings.read_file("han-ca.der"),
+    )
+
+    async def connect():
+        return await net.connect(
+            settings.gateway_host, settings.gateway_port, context, settings.gateway_name
+        )
+
+    return connect

@@ -1,0 +1,113 @@
+"""Reads the MID meter: on the poll, and at once for an event. Decides whether it is healthy."""
+
+import asyncio
+
+from dicamm import codes
+from dicamm.app.bus import BusRequest
+from dicamm.metering.meter import MeterProfile
+from dicamm.metering.reading import Reading
+from dicamm.proto import obis
+
+FAULT_AFTER = 2  # failed cycles until the meter counts as dead
+
+
+class Meter:
+    """settings: store.settings; bus: app.bus.Bus; legal_time: metering.legal_time.
+
+    `healthy` turns false after FAULT_AFTER failed reads and true with the next good one;
+    `on_change(healthy)` is then called. Never gives an old value with a new time.
+    """
+
+    def __init__(self, settings, bus, clock, legal_time, log):
+        profile = MeterProfile(settings.meter_profile)
+        self._profile = profile
+        self._plans = {}
+        for name, texts in (("record", settings.record_obis), ("poll", settings.poll_obis)):
+            wanted = [obis.parse(text) for text in texts]
+            self._plans[name] = (wanted, profile.plan(wanted))
+        self._unit = settings.meter_unit
+        self._poll_ms = settings.poll_ms
+        self._bus = bus
+        self._clock = clock
+        self._time = legal_time
+        self._log = log
+        self._request = {"record": BusRequest(), "poll": BusRequest()}
+        self._busy = {"record": asyncio.Lock(), "poll": asyncio.Lock()}
+        self.healthy = False
+        self.on_change = None
+        self.error = codes.METER_TIMEOUT
+        self.good_reads = 0
+        self.failed_reads = 0
+        self._failed_in_row = 0
+        self.last_poll = None
+
+    async def read_event(self):
+        """(Reading, 0) for the values of a record, taken now, before any poll; or (None, code)."""
+        return await self._read("record", True)
+
+    async def run(self, alive):
+        """Polls for ever; `alive()` is called once a round."""
+        while True:
+            alive()
+            reading, _ = await self._read("poll", False)
+            if reading is not None:
+                self.last_poll = reading
+            await asyncio.sleep_ms(self._poll_ms)
+
+    async def _read(self, name, urgent):
+        async with self._busy[name]:
+            values, error, captured_ms = await self._collect(name, urgent)
+        self._judge(error)
+        if error:
+            return None, error
+        state = self._time.state(captured_ms)
+        return Reading(
+            values,
+            self._time.utc_ms(captured_ms),
+            captured_ms,
+            0,
+            state,
+            self._time.bound_ms(captured_ms),
+        ), 0
+
+    async def _collect(self, name, urgent):
+        wanted, plan = self._plans[name]
+        request = self._request[name]
+        request.unit = self._unit
+        values = []
+        captured_ms = 0
+        for function, address, count in plan:
+            request.function, request.address, request.count = function, address, count
+            error = await self._bus.read(request, urgent)
+            if error:
+                return None, error, 0
+            captured_ms = request.captured_us * self._clock.speed // 1000
+            payload = memoryview(request.payload)[: request.length]
+            for value in self._profile.decode(function, address, payload):
+                if value[0] in wanted:
+                    values.append(value)
+        if len(values) != len(wanted):
+            return None, codes.METER_VALUE, 0
+        return values, 0, captured_ms
+
+    def _judge(self, error):
+        if error:
+            self.failed_reads += 1
+            self._failed_in_row += 1
+            if self.error != error or self._failed_in_row <= FAULT_AFTER:
+                self._log.write(error, self._failed_in_row)
+            self.error = error
+            if self._failed_in_row >= FAULT_AFTER:
+                self._set_healthy(False)
+        else:
+            self.good_reads += 1
+            self._failed_in_row = 0
+            self.error = 0
+            self._set_healthy(True)
+
+    def _set_healthy(self, healthy):
+        if healthy != self.healthy:
+            self.healthy = healthy
+            self._log.write(codes.METER_BACK if healthy else codes.METER_LOST)
+            if self.on_change is not None:
+                self.on_change(healthy)

@@ -1,0 +1,67 @@
+"""A switching command: where it came from decides nothing here, its form does.
+
+Pure. Turns what arrived (JSON from the gateway, CBOR from the bench) into a Command or a code.
+"""
+
+from dicamm import codes
+from dicamm.metering import record
+
+ACTIONS = {"begin": record.BEGIN, "end": record.END}
+
+
+class Command:
+    """action: record.BEGIN or record.END; uuid: 16 bytes of the transaction; text: up to 64
+    bytes of UTF-8; event_ms: UTC the caller gave for the event, or None."""
+
+    def __init__(self, action, uuid, text, event_ms):
+        self.action = action
+        self.uuid = uuid
+        self.text = text
+        self.event_ms = event_ms
+
+
+class Answer:
+    """code: 0 or a number of `codes`; seq: sequence number of the record made, or None;
+    text: for people."""
+
+    def __init__(self, code, seq=None, text=""):
+        self.code = code
+        self.seq = seq
+        self.text = text
+
+
+def parse(action, uuid, text, event_ms):
+    """(Command, 0), or (None, code) saying which part is wrong."""
+    if action not in ACTIONS:
+        return None, codes.UNKNOWN_ACTION
+    if not isinstance(uuid, bytes) or len(uuid) != 16:
+        return None, codes.BAD_UUID
+    if text is None:
+        text = ""
+    if not isinstance(text, str) or len(text.encode()) > record.MAX_TEXT:
+        return None, codes.BAD_TEXT
+    if event_ms is not None and (not isinstance(event_ms, int) or event_ms < 0):
+        return None, codes.BAD_TIME
+    return Command(ACTIONS[action], uuid, text, event_ms), 0
+
+
+def uuid_from_text(text):
+    """16 bytes from the 36-character form of RFC 9562, or None."""
+    if not isinstance(text, str) or len(text) != 36:
+        return None
+    digits = ""
+    for index in range(36):
+        if index in (8, 13, 18, 23):
+            if text[index] != "-":
+                return None
+        elif text[index] in "0123456789abcdefABCDEF":
+            digits += text[index]
+        else:
+            return None
+    return bytes(int(digits[i : i + 2], 16) for i in range(0, 32, 2))
+
+
+def uuid_text(uuid):
+    """The 36-character form of 16 bytes."""
+    digits = "".join("%02x" % byte for byte in uuid)
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

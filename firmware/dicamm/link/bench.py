@@ -1,0 +1,146 @@
+"""The bench link: CBOR messages in frames over the board's own console.
+
+Turns frames into calls of the handlers handed in, and their results into frames. Knows no
+tasks and no hardware but the console port. Message numbers and keys: `docs/wire.cddl`.
+"""
+
+from dicamm import codes
+from dicamm.control.command import Answer, parse
+from dicamm.proto import cbor, link_frame
+
+HELLO = 1
+TIME = 2
+COMMAND = 3
+ANSWER = 4
+RECORD = 5
+ACKNOWLEDGE = 6
+STATUS = 7
+LOG = 8
+RECORDS = 10
+HAND_OVER = 11
+LOGS = 12
+
+MAX_RECORDS = 64  # of one request
+
+_TYPE = 0
+_ID = 1
+
+
+class BenchLink:
+    """console: port with receive, wait, send. device: answers what the host asks (see
+    `app.device.BenchService`).
+
+    `attached` turns true with the first hello: only then are log entries sent unasked, so
+    that a person with a terminal sees no frames.
+    """
+
+    def __init__(self, console, device):
+        self._console = console
+        self._device = device
+        self._receiver = link_frame.LinkReceiver()
+        self._buffer = bytearray(128)
+        self.attached = False
+        self.malformed = 0
+        self.handed_over = False
+
+    @property
+    def discarded(self):
+        """Frames thrown away: reason -> number."""
+        return self._receiver.discarded
+
+    async def run(self, alive):
+        """Ends only when the host wants the REPL."""
+        while not self.handed_over:
+            alive()
+            count = self._console.receive(self._buffer)
+            if not count:
+                await self._console.wait()
+                continue
+            self._receiver.feed(memoryview(self._buffer)[:count])
+            while True:
+                event = self._receiver.next_event()
+                if event is None:
+                    break
+                if event.kind == link_frame.FRAME:
+                    await self._take(event.data)
+
+    def send_log(self, entry):
+        """Passes a log entry on while a host is attached."""
+        if self.attached:
+            self._send({_TYPE: LOG, 2: entry[0], 3: entry[1], 4: list(entry[2])})
+
+    async def _take(self, payload):
+        try:
+            message = cbor.decode(payload)
+        except cbor.CborError:
+            self.malformed += 1
+            return
+        number = message.get(_ID) if isinstance(message, dict) else None
+        if not isinstance(number, int) or number < 0:
+            self.malformed += 1
+            return
+        await self._serve(message.get(_TYPE), number, message)
+
+    async def _serve(self, kind, number, message):
+        if kind == HELLO:
+            self.attached = True
+            self._send({_TYPE: HELLO, _ID: number, 2: self._device.hello()})
+        elif kind == STATUS:
+            self._send({_TYPE: STATUS, _ID: number, 2: self._device.status()})
+        elif kind == COMMAND:
+            self._answer(number, await self._command(message))
+        elif kind == TIME:
+            self._answer(number, self._set_time(message.get(2), message.get(3)))
+        elif kind == ACKNOWLEDGE:
+            self._answer(number, self._acknowledge(message.get(2)))
+        elif kind == RECORDS:
+            self._answer(number, self._records(message.get(2), message.get(3)))
+        elif kind == LOGS:
+            self._answer(number, self._logs())
+        elif kind == HAND_OVER:
+            self._answer(number, Answer(0))
+            self.handed_over = True
+        else:
+            self._answer(number, Answer(codes.UNKNOWN_MESSAGE))
+
+    async def _command(self, message):
+        command, code = parse(message.get(2), message.get(3), message.get(4), message.get(5))
+        if code:
+            return Answer(code)
+        return await self._device.command(command)
+
+    def _set_time(self, utc_ms, bound_ms):
+        if not _is_count(utc_ms) or not _is_count(bound_ms):
+            return Answer(codes.BAD_TIME)
+        self._device.set_time(utc_ms, bound_ms)
+        return Answer(0)
+
+    def _acknowledge(self, seq):
+        if not _is_count(seq):
+            return Answer(codes.BAD_MESSAGE)
+        self._device.acknowledge(seq)
+        return Answer(0, seq)
+
+    def _records(self, first, count):
+        if not _is_count(first) or not _is_count(count):
+            return Answer(codes.BAD_MESSAGE)
+        last = None
+        for seq, sealed in self._device.records(first, min(count, MAX_RECORDS)):
+            self._send({_TYPE: RECORD, 2: seq, 3: sealed})
+            last = seq
+        return Answer(0, last)
+
+    def _logs(self):
+        for entry in self._device.logs():
+            self._send({_TYPE: LOG, 2: entry[0], 3: entry[1], 4: list(entry[2])})
+        return Answer(0)
+
+    def _answer(self, number, answer):
+        self._send({_TYPE: ANSWER, _ID: number, 2: answer.code, 3: answer.seq, 4: answer.text})
+
+    def _send(self, message):
+        self._console.send(link_frame.encode(cbor.encode(message)))
+
+
+def _is_count(value):
+    return isinstance(value, int) and value >= 0
