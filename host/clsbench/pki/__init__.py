@@ -1,0 +1,1 @@
+"""The bench's own SM-Test-PKI: names, certificates, and where they lie on disk."""

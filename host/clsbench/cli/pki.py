@@ -1,0 +1,98 @@
+"""`clsbench pki`: make a test SM-PKI and show what one holds."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from clsbench.errors import BadInput, PeerRefused
+from clsbench.pki import files
+from clsbench.pki.layout import DEFAULT_CLS, DEFAULT_EMT, DEFAULT_GWA, DEFAULT_SMGW, Pki
+from clsbench.pki.names import CA, cn_of, fingerprint, purpose_of, split_cn
+
+_COLUMNS = ("role", "purpose", "cn", "curve", "valid_until", "state", "fingerprint")
+
+
+@click.group()
+def pki() -> None:
+    """The test SM-PKI: certificates of GWA, SMGW, EMT and CLS."""
+
+
+@pki.command()
+@click.option("--out", "directory", required=True, type=click.Path(path_type=Path))
+@click.option("--smgw", "smgw_id", default=DEFAULT_SMGW, show_default=True)
+@click.option("--gwa", "gwa_name", default=DEFAULT_GWA, show_default=True)
+@click.option("--emt", "emt_names", multiple=True, default=[DEFAULT_EMT], show_default=True)
+@click.option("--cls", "cls_ids", multiple=True, default=[DEFAULT_CLS], show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace a PKI that is there, with all its keys.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def init(
+    directory: Path,
+    smgw_id: str,
+    gwa_name: str,
+    emt_names: tuple[str, ...],
+    cls_ids: tuple[str, ...],
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Make keys and certificates for all roles. For tests only: keys are not encrypted."""
+    made = Pki.init(directory, smgw_id, gwa_name, emt_names, cls_ids, overwrite=overwrite)
+    _print(made, as_json)
+
+
+@pki.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def show(directory: Path, as_json: bool) -> int:
+    """List the certificates of a PKI. Ends with 1 when one of them is not valid now."""
+    return _print(Pki.open(directory), as_json)
+
+
+def _print(found: Pki, as_json: bool) -> int:
+    """Prints the PKI; returns 1 when a certificate is not valid now, else 0."""
+    rows = [_describe(path, found.directory) for path in found.certificates()]
+    if as_json:
+        click.echo(json.dumps({"directory": str(found.directory), "certificates": rows}))
+    else:
+        _print_table(rows)
+    return int(any(row["state"] != "valid" for row in rows))
+
+
+def _print_table(rows: list[dict[str, str]]) -> None:
+    lines = [tuple(name.replace("_", " ") for name in _COLUMNS)]
+    lines += [tuple(row[name] for name in _COLUMNS) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+
+
+def _describe(path: Path, directory: Path) -> dict[str, str]:
+    try:
+        certificate = files.read_certificate(path)
+        purpose = purpose_of(certificate)
+        cn = cn_of(certificate)
+        role = "CA" if purpose == CA else split_cn(cn)[1]
+    except (OSError, ValueError, x509.ExtensionNotFound, PeerRefused) as error:
+        raise BadInput(f"{path}: not a certificate of the PKI ({error})") from error
+    key = certificate.public_key()
+    return {
+        "file": str(path.relative_to(directory)),
+        "role": role,
+        "purpose": purpose,
+        "cn": cn,
+        "curve": key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else "none",
+        "valid_from": f"{certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}",
+        "valid_until": f"{certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
+        "state": _state(certificate),
+        "fingerprint": fingerprint(certificate),
+    }
+
+
+def _state(certificate: x509.Certificate) -> str:
+    now = datetime.now(UTC)
+    if now < certificate.not_valid_before_utc:
+        return "not yet valid"
+    return "expired" if now > certificate.not_valid_after_utc else "valid"

@@ -1,0 +1,261 @@
+"""Accepts and opens TLS connections, each with a named peer; a refusal always has a reason.
+
+asyncio's own servers swallow failed handshakes. Here each accepted socket gets its handshake in
+a task of its own, so that every failure can be logged and a slow peer delays nobody.
+Knows no HTTP and no roles: `accept` decides who is welcome and which protocol serves it.
+"""
+
+import asyncio
+import socket
+import ssl
+import weakref
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from clsbench.errors import EnvironmentProblem, PeerRefused, PeerSilent
+from clsbench.net.tls import Peer, alert_socket, peer_of
+from clsbench.net.tls_reasons import TIMED_OUT, is_timeout, reason_of
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+Accept = Callable[[Peer], asyncio.BaseProtocol]
+Refused = Callable[[str, str], None]
+
+PENDING_LIMIT = 64
+PENDING_GRACE_S = 1.0  # a handshake this old gives way when PENDING_LIMIT is reached
+SHUTDOWN_TIMEOUT_S = 2.0
+_BACKLOG = 128
+_NO_DESCRIPTOR_PAUSE_S = 0.5
+
+
+class TlsListener:
+    """Listens on one port.
+
+    accept(peer) returns the protocol that serves the peer (an aiohttp `web.Server(...)()`,
+    an asyncio.StreamReaderProtocol, ...) or raises PeerRefused; its connection_made gets the
+    TLS transport, before any byte that follows the handshake.
+    refused(reason, address): called once for each connection that did not get that far;
+    address is "host:port".
+    At most `pending_limit` handshakes run at once; one older than PENDING_GRACE_S gives way
+    to a newcomer then, so that silent connections cannot shut others out.
+    """
+
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        accept: Accept,
+        refused: Refused,
+        handshake_timeout_s: float = 10,
+        pending_limit: int = PENDING_LIMIT,
+    ):
+        self._context = context
+        self._accept = accept
+        self._refused = refused
+        self._timeout_s = handshake_timeout_s
+        self._limit = pending_limit
+        self._socket: socket.socket | None = None
+        self._acceptor: asyncio.Task[None] | None = None
+        self._pending: dict[asyncio.Task[None], float] = {}  # oldest first: task -> loop time
+        self._evicted: set[asyncio.Task[None]] = set()
+        self._live: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens and returns the port (chosen when `port` is 0). Raises EnvironmentProblem."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        except OSError as error:
+            raise EnvironmentProblem(
+                f"cannot listen on {host}:{port}: {error.strerror}. Choose another port, or 0"
+            ) from error
+        self._socket.setblocking(False)
+        self._acceptor = asyncio.create_task(self._accept_all(self._socket))
+        return self._socket.getsockname()[1]
+
+    async def close(self) -> None:
+        """Stops listening, ends pending handshakes and closes live connections."""
+        tasks = [*self._pending]
+        if self._acceptor is not None:
+            tasks.append(self._acceptor)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._socket is not None:
+            self._socket.close()
+        for transport in list(self._live):
+            transport.close()
+        await asyncio.sleep(0)
+        for transport in list(self._live):
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()
+
+    async def _accept_all(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._make_room()
+            try:
+                sock, address = await loop.sock_accept(listening)
+            except OSError:  # out of descriptors, or the peer left the queue
+                await asyncio.sleep(_NO_DESCRIPTOR_PAUSE_S)
+                continue
+            task = asyncio.create_task(self._handshake(sock, _text(address)))
+            self._pending[task] = loop.time()
+            task.add_done_callback(self._forget)
+
+    async def _make_room(self) -> None:
+        loop = asyncio.get_running_loop()
+        while len(self._pending) >= self._limit:
+            oldest, since = next(iter(self._pending.items()))
+            left = since + PENDING_GRACE_S - loop.time()
+            if left <= 0 and oldest not in self._evicted:
+                self._evicted.add(oldest)
+                oldest.cancel()
+            await asyncio.wait(
+                self._pending, timeout=max(left, 0.05), return_when=asyncio.FIRST_COMPLETED
+            )
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._pending.pop(task, None)
+        self._evicted.discard(task)
+
+    async def _handshake(self, sock: socket.socket, address: str) -> None:
+        alert_socket.set([sock])
+        gate = _Gate(self._accept)
+        try:
+            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: gate,
+                sock,
+                ssl=self._context,
+                ssl_handshake_timeout=self._timeout_s,
+                ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+            )
+        except OSError as error:
+            self._refused(_late(reason_of(error), self._timeout_s), address)
+        except asyncio.CancelledError:
+            if asyncio.current_task() not in self._evicted:
+                raise
+            self._refused(f"gave way: {self._limit} handshakes were pending", address)
+        else:
+            if gate.refusal is not None:
+                self._refused(gate.refusal, address)
+            else:
+                self._live.add(transport)
+
+
+class _Gate(asyncio.Protocol):
+    """Stands in until the handshake is over, then puts the chosen protocol in its place.
+
+    Both happen in the one call of connection_made, so no byte can reach the gate itself.
+    """
+
+    def __init__(self, choose: Accept):
+        self._choose = choose
+        self.refusal: str | None = "closed during the TLS handshake"
+        self.protocol: asyncio.BaseProtocol | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        try:
+            protocol = self._choose(peer_of(transport.get_extra_info("ssl_object")))
+        except PeerRefused as refusal:
+            self.refusal = str(refusal)
+            transport.close()
+            return
+        self.refusal = None
+        self.protocol = protocol
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+
+
+async def open_tls(
+    host: str,
+    port: int,
+    context: ssl.SSLContext,
+    expect_role: str,
+    expect_name: str | None,
+    protocol_factory: Callable[[], P],
+    timeout_s: float = 10,
+) -> tuple[asyncio.Transport, P]:
+    """Connects and makes sure who answers, before the protocol sees the connection.
+
+    expect_role: one of pki.names.ROLES; expect_name: the peer's name, without regard to case, or
+    None for any. timeout_s holds for the connection and for the handshake, each.
+    Raises PeerSilent when nobody answers in time, PeerRefused when either side refuses the
+    other's certificate, or role or name are not the expected ones.
+    """
+    place = f"{expect_role} {expect_name or ''}".strip() + f" at {host}:{port}"
+
+    def choose(peer: Peer) -> P:
+        _check_expected(peer, expect_role, expect_name)
+        return protocol_factory()
+
+    gate = _Gate(choose)
+    sock = await _connected(host, port, place, timeout_s)
+    alert_socket.set([sock])
+    try:
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            lambda: gate,
+            sock=sock,
+            ssl=context,
+            server_hostname="",
+            ssl_handshake_timeout=timeout_s,
+            ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+        )
+    except OSError as error:
+        kind = PeerSilent if is_timeout(error) else PeerRefused
+        raise kind(f"{place}: {_late(reason_of(error), timeout_s)}") from error
+    if gate.protocol is None:
+        raise PeerRefused(f"{place}: {gate.refusal}")
+    return transport, cast(P, gate.protocol)
+
+
+async def open_tls_streams(
+    host: str,
+    port: int,
+    context: ssl.SSLContext,
+    expect_role: str,
+    expect_name: str | None,
+    timeout_s: float = 10,
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """`open_tls` with a stream reader and writer."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(loop=loop)
+    transport, protocol = await open_tls(
+        host,
+        port,
+        context,
+        expect_role,
+        expect_name,
+        lambda: asyncio.StreamReaderProtocol(reader, loop=loop),
+        timeout_s,
+    )
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+def _check_expected(peer: Peer, role: str, name: str | None) -> None:
+    if peer.role != role or (name is not None and peer.name.casefold() != name.casefold()):
+        raise PeerRefused(f"{peer.cn} answered instead (role {peer.role}, name {peer.name})")
+
+
+async def _connected(host: str, port: int, place: str, timeout_s: float) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    try:
+        async with asyncio.timeout(timeout_s):
+            await asyncio.get_running_loop().sock_connect(sock, (host, port))
+    except OSError as error:  # TimeoutError is one
+        sock.close()
+        reason = TIMED_OUT if is_timeout(error) else (error.strerror or str(error)).lower()
+        raise PeerSilent(f"{place}: {_late(reason, timeout_s)}. Is it running?") from error
+    except asyncio.CancelledError:
+        sock.close()
+        raise
+    return sock
+
+
+def _late(reason: str, timeout_s: float) -> str:
+    return f"{reason} ({timeout_s:g} s)" if reason == TIMED_OUT else reason
+
+
+def _text(address: tuple[str, int]) -> str:
+    return f"{address[0]}:{address[1]}"

@@ -1,0 +1,147 @@
+"""Makes keys and certificates of the test SM-PKI in memory; knows no files.
+
+WAN: root and sub-CA on brainpoolP256r1, end users with TLS, encryption and signature
+certificates. HAN: one CA on P-256, because stock MicroPython has no brainpool curve.
+Everything is marked as a test PKI in its organisation. The certificates pass
+X509_V_FLAG_X509_STRICT (RFC 5280 section 4.2), which Python sets by default since 3.13.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from clsbench.pki.names import CA, ENC, SIG, TLS
+
+ORGANISATION = "SM-Test-PKI-clsbench"
+ROOT_YEARS = 8
+SUB_YEARS = 5
+END_YEARS = 2
+BACKDATED = timedelta(days=1)
+
+WAN_CURVE = ec.BrainpoolP256R1
+HAN_CURVE = ec.SECP256R1
+
+_YEAR = timedelta(days=365)
+
+
+@dataclass(frozen=True)
+class Validity:
+    """A span of UTC time, both ends included."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A certificate with its private key."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+
+def validity(years: int, start: datetime | None = None) -> Validity:
+    """From one day ago, or one day before `start` if that is earlier, until `years` from now."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    begins = now if start is None else min(now, start.astimezone(UTC).replace(microsecond=0))
+    return Validity(begins - BACKDATED, now + years * _YEAR)
+
+
+def new_ca(
+    cn: str,
+    curve: type[ec.EllipticCurve],
+    span: Validity,
+    issuer: Issued | None = None,
+    path_length: int = 0,
+) -> Issued:
+    """A certification authority; self-signed without `issuer`."""
+    key = ec.generate_private_key(curve())
+    builder = _builder(cn, key, _within(span, issuer), issuer)
+    builder = builder.add_extension(x509.BasicConstraints(True, path_length), critical=True)
+    builder = builder.add_extension(_key_usage(CA), critical=True)
+    return Issued(_signed(builder, key, issuer), key)
+
+
+def new_end(
+    cn: str, purpose: str, span: Validity, issuer: Issued, dns_name: str | None = None
+) -> Issued:
+    """An end user's certificate on the issuer's curve.
+
+    purpose: TLS, ENC or SIG; only TLS carries an extended key usage (serverAuth, clientAuth)
+    and, with `dns_name`, a subject alternative name. The span is cut to the issuer's own.
+    """
+    key = ec.generate_private_key(issuer.key.curve)
+    builder = _builder(cn, key, _within(span, issuer), issuer)
+    builder = builder.add_extension(x509.BasicConstraints(False, None), critical=True)
+    builder = builder.add_extension(_key_usage(purpose), critical=True)
+    if purpose == TLS:
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        if dns_name is not None:
+            names = x509.SubjectAlternativeName([x509.DNSName(dns_name)])
+            builder = builder.add_extension(names, critical=False)
+    return Issued(_signed(builder, key, issuer), key)
+
+
+def _within(span: Validity, issuer: Issued | None) -> Validity:
+    if issuer is None:
+        return span
+    certificate = issuer.certificate
+    return Validity(
+        max(span.start, certificate.not_valid_before_utc),
+        min(span.end, certificate.not_valid_after_utc),
+    )
+
+
+def _builder(
+    cn: str, key: ec.EllipticCurvePrivateKey, span: Validity, issuer: Issued | None
+) -> x509.CertificateBuilder:
+    subject = _name(cn)
+    own_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    signer_key = key if issuer is None else issuer.key
+    issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key())
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject if issuer is None else issuer.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(span.start)
+        .not_valid_after(span.end)
+        .add_extension(own_id, critical=False)
+        .add_extension(issuer_id, critical=False)
+    )
+
+
+def _signed(
+    builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey, issuer: Issued | None
+) -> x509.Certificate:
+    return builder.sign(key if issuer is None else issuer.key, hashes.SHA256())
+
+
+def _name(cn: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANISATION),
+            x509.NameAttribute(NameOID.COMMON_NAME, cn),
+        ]
+    )
+
+
+def _key_usage(purpose: str) -> x509.KeyUsage:
+    """RFC 5480 section 3: an EC key signs or agrees, and never enciphers keys itself."""
+    return x509.KeyUsage(
+        digital_signature=purpose in (TLS, SIG),
+        key_agreement=purpose == ENC,
+        key_cert_sign=purpose == CA,
+        crl_sign=purpose == CA,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        encipher_only=False,
+        decipher_only=False,
+    )

@@ -1,0 +1,124 @@
+"""Who a certificate speaks for: role by common name, identifier, and what it was made for.
+
+Pure: knows certificates, neither files nor sockets. A common name is `<name>.<suffix>`, the suffix
+read without regard to case. Source: smart metering PKI certificate policy annex A (WAN), BSI
+detail specification 2.0 (HAN: `<id>.smgw`, `<id>.cls`).
+"""
+
+import re
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from clsbench.errors import BadInput, PeerRefused
+
+ROLES = ("GWA", "SMGW", "EMT", "CLS")
+DEVICE_ROLES = ("SMGW", "CLS")
+
+TLS = "tls"
+ENC = "enc"
+SIG = "sig"
+CA = "ca"
+PURPOSES = (TLS, ENC, SIG)
+
+_DEVICE_ID = re.compile(r"[0-9A-Z][A-Z]{3}[0-9A-F]{2}[0-9]{8}")
+_PARTY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
+_TLS_USAGES = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
+
+
+@dataclass(frozen=True)
+class Peer:
+    """The party a certificate names.
+
+    cn: common name as written; name: what stands before the suffix, for devices (SMGW, CLS) in
+    upper case as their identifiers are printed; role: one of ROLES; fingerprint: SHA-256 over
+    the DER certificate, lower-case hex.
+    """
+
+    cn: str
+    name: str
+    role: str
+    fingerprint: str
+
+
+def split_cn(cn: str) -> tuple[str, str]:
+    """(name, role) of a common name; raises PeerRefused when it carries none of ROLES."""
+    name, _, suffix = cn.rpartition(".")
+    role = suffix.upper()
+    if not name or role not in ROLES:
+        raise PeerRefused(
+            f"certificate CN '{cn}' names no role (expected <name>.{'|'.join(ROLES)})"
+        )
+    return (name.upper() if role in DEVICE_ROLES else name), role
+
+
+def cn_of(certificate: x509.Certificate) -> str:
+    """The one common name of the subject; raises PeerRefused when there is none or several."""
+    found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if len(found) != 1 or not isinstance(found[0].value, str):
+        raise PeerRefused(f"certificate subject has {len(found)} common names, expected one")
+    return found[0].value
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """SHA-256 over the DER certificate, lower-case hex."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def peer_of_certificate(certificate: x509.Certificate) -> Peer:
+    """The party `certificate` names; raises PeerRefused when its CN has no known role."""
+    cn = cn_of(certificate)
+    name, role = split_cn(cn)
+    return Peer(cn, name, role, fingerprint(certificate))
+
+
+def purpose_of(certificate: x509.Certificate) -> str:
+    """TLS, ENC, SIG or CA, by basicConstraints, extended key usage and key usage.
+
+    TLS carries serverAuth or clientAuth; SIG digitalSignature alone; ENC keyAgreement.
+    Raises ValueError where the extensions fit none of them.
+    """
+    extensions = certificate.extensions
+    if _is_ca(extensions):
+        return CA
+    if _TLS_USAGES & _extended_usages(extensions):
+        return TLS
+    usage = extensions.get_extension_for_class(x509.KeyUsage).value
+    if usage.digital_signature and not usage.key_agreement:
+        return SIG
+    if usage.key_agreement and not usage.digital_signature:
+        return ENC
+    raise ValueError(f"certificate {certificate.subject.rfc4514_string()}: no known purpose")
+
+
+def check_device_id(device_id: str) -> str:
+    """`device_id` when it is the 14-character print form of DIN 43863-5, else BadInput."""
+    if not _DEVICE_ID.fullmatch(device_id):
+        raise BadInput(
+            f"device id '{device_id}': expected 14 characters as printed on the device "
+            "(DIN 43863-5), for example ETST0010000001"
+        )
+    return device_id
+
+
+def check_party_name(name: str) -> str:
+    """`name` when it can stand in a common name and a folder name, else BadInput."""
+    if not _PARTY_NAME.fullmatch(name):
+        raise BadInput(f"name '{name}': use letters, digits and hyphens, at most 40, no dot")
+    return name
+
+
+def _is_ca(extensions: x509.Extensions) -> bool:
+    try:
+        return extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _extended_usages(extensions: x509.Extensions) -> set[x509.ObjectIdentifier]:
+    try:
+        return set(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        return set()
