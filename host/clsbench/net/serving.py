@@ -1,0 +1,61 @@
+"""HTTP server on accepted TLS connections: a handler that is told whose certificate asks.
+
+Knows no paths. The usual direction, beside `reverse`: here the opener of the connection is
+the HTTP client too. Bodies are limited to 1 MiB by aiohttp's request.
+"""
+
+import functools
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from clsbench.errors import BadInput
+from clsbench.net.tls import Peer
+
+IDLE_S = 600.0  # an idle connection is cut after this many real seconds
+CLOSE_WITHIN_S = 1.0
+
+PeerHandler = Callable[[Peer, web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class PeerHttpServer:
+    """Makes the protocol of each accepted connection; `handler(peer, request)` answers."""
+
+    def __init__(self, handler: PeerHandler):
+        self._handler = handler
+        self._servers: list[web.Server] = []
+
+    def accept(self, peer: Peer) -> Any:
+        """A protocol for one connection of `peer`; for the accept function of a TLS listener."""
+        self._servers = [server for server in self._servers if server.connections]
+        server = web.Server(
+            functools.partial(self._handler, peer), keepalive_timeout=IDLE_S, access_log=None
+        )
+        self._servers.append(server)
+        return server()
+
+    async def close(self) -> None:
+        """Ends all connections; a request in hand gets CLOSE_WITHIN_S to finish."""
+        for server in self._servers:
+            await server.shutdown(CLOSE_WITHIN_S)
+
+
+async def json_object(request: web.BaseRequest, **kinds: type) -> dict[str, Any]:
+    """The request's JSON object: exactly the keys and types of `kinds`. Raises BadInput."""
+    try:
+        content = json.loads(await request.read())
+    except ValueError as error:
+        raise BadInput(f"body is not JSON: {error}") from error
+    if not isinstance(content, dict) or set(content) != set(kinds):
+        raise BadInput(f"body must be a JSON object with {', '.join(sorted(kinds))}")
+    for name, kind in kinds.items():
+        if type(content[name]) is not kind:
+            raise BadInput(f"key {name}: must be {kind.__name__}")
+    return content
+
+
+def refusal(status: int, reason: str, **more: Any) -> web.Response:
+    """The answer {"error": reason, ...}."""
+    return web.json_response({"error": reason, **more}, status=status)
