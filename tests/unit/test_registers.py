@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from clsbench.errors import BadInput
 from clsbench.meters.load import Reading
-from clsbench.meters.registers import MeterValues, encode_raw, encode_register, register_raw
+from clsbench.meters.registers import (
+    MeterValues,
+    RegisterBank,
+    encode_raw,
+    encode_register,
+    register_raw,
+)
 
 ENERGY = st.integers(0, 10**13)
 
@@ -21,6 +27,8 @@ class Register:
     type: str
     unit: str
     resolution: int
+    address: int = 0
+    function: int = 4
 
 
 IMPORT = Register("1-0:1.8.0", "f32", "kWh", -2)
@@ -92,11 +100,11 @@ def test_a_hundredth_of_a_kilowatt_hour_survives_binary32(raw):
     ("kind", "raw", "expected"),
     [
         ("u16", 0xFFFE, "fffe"),
-        ("s16", -2, "fffe"),
+        ("i16", -2, "fffe"),
         ("u32", 12_345_678, "00bc614e"),
-        ("s32", -1, "ffffffff"),
+        ("i32", -1, "ffffffff"),
         ("u64", 1, "0000000000000001"),
-        ("s64", -2, "fffffffffffffffe"),
+        ("i64", -2, "fffffffffffffffe"),
     ],
 )
 def test_integer_registers(kind, raw, expected):
@@ -114,6 +122,45 @@ def test_power_follows_the_reading():
     seen = [encode_register(register, values(power_w=p)) for p in (0, 6000, 6240)]
     assert seen == [struct.pack(">f", p) for p in (0.0, 6000.0, 6240.0)]
     assert all(a < b for a, b in pairwise(seen))
+
+
+def bank(**options):
+    registers = [
+        Register("1-0:16.7.0", "f32", "W", -1, 0x34),
+        Register("1-0:1.8.0", "f32", "kWh", -2, 0x48),
+        Register("1-0:21.8.0", "f32", "kWh", -2, 0x15A),
+        Register("0-0:96.1.0", "u32", "1", 0, 0x2A, 3),
+    ]
+    return RegisterBank(registers, **{"max_registers": 80, "max_gap": 34, **options})
+
+
+def test_bank_gives_registers_in_place_and_zero_between_them():
+    meter = values(energy_w_ms=3_600_000 * 1000, power_w=6000)
+    data = bank().read(4, 0x34, 0x16, meter)
+    assert data == struct.pack(">f", 6000) + bytes(36) + struct.pack(">f", 1.0)
+    assert bank().read(4, 0x49, 1, meter) == struct.pack(">f", 1.0)[2:]
+    assert bank(word_order="little").read(4, 0x48, 2, meter) == bytes.fromhex("00003f80")
+    serial = MeterValues(Reading(0, 0, 0), serial_number=12_345_678)
+    assert bank().read(3, 0x2A, 2, serial) == bytes.fromhex("00bc614e")
+
+
+@pytest.mark.parametrize(
+    ("function", "address", "count", "code"),
+    [
+        (4, 0x32, 2, 2),  # before the first register
+        (4, 0x48, 3, 2),  # behind the last of a group
+        (4, 0x4A, 2, 2),
+        (4, 0x48, 80, 2),  # the gap to the next group is wider than a read
+        (4, 0xFFFF, 2, 2),
+        (3, 0x48, 2, 2),  # a register of the other function
+        (4, 0x48, 0, 3),
+        (4, 0x34, 81, 3),
+        (1, 0x48, 2, 1),
+        (6, 0x48, 1, 1),
+    ],
+)
+def test_bank_refuses_with_the_code_of_the_standard(function, address, count, code):
+    assert bank().read(function, address, count, values()) == code
 
 
 @pytest.mark.parametrize(

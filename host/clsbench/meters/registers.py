@@ -7,6 +7,7 @@ register whose type is a float.
 """
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
@@ -22,19 +23,24 @@ _UNITS = {  # power of ten over the base unit
     **dict.fromkeys(("V", "A", "W", "VA", "var", "Hz", "1", "Wh", "varh", "VAh"), 0),
     **dict.fromkeys(("kW", "kVA", "kvar", "kWh", "kvarh", "kVAh"), 3),
 }
-_STRUCTS = {"u16": ">H", "s16": ">h", "u32": ">I", "s32": ">i", "u64": ">Q", "s64": ">q"}
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
+_STRUCTS = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "u64": ">Q", "i64": ">q"}
 
 
 class Register(Protocol):
     """The facts of one register, as the meter catalogue has them.
 
-    type: f32, u16, s16, u32, s32, u64 or s64. The register holds value / 10**resolution
-    in `unit` as an integer; a float register holds the value in `unit`, cut to multiples
-    of 10**resolution.
+    address: wire address, from 0. function: 3 or 4. type: f32, u16, i16, u32, i32, u64 or
+    i64. An integer register holds value / 10**resolution in `unit`; a float register holds
+    the value in `unit`, cut to multiples of 10**resolution.
     """
 
     @property
     def obis(self) -> str: ...
+    @property
+    def address(self) -> int: ...
+    @property
+    def function(self) -> int: ...
     @property
     def type(self) -> str: ...
     @property
@@ -49,12 +55,13 @@ class MeterValues:
 
     start_wh: what the import register showed when the plant's time began. phases: how many
     carry load (3, or 1 for a single-phase meter). The load is symmetrical and purely active:
-    each phase carries its share, power factor 1, no export.
+    each phase carries its share, power factor 1, no export. serial_number: OBIS 0-0:96.1.0.
     """
 
     reading: Reading
     start_wh: int = 0
     phases: int = 3
+    serial_number: int = 0
 
     def import_wh_raw(self, scaler: int) -> int:
         """Active energy, import, in units of 10**scaler Wh, cut off as a counter does."""
@@ -107,6 +114,8 @@ class MeterValues:
             return {1: self.import_wh(), 15: self.import_wh(), 16: self.import_wh()}.get(
                 c, 0 if c in range(2, 9) else None
             )
+        if (c, d) == (96, 1):
+            return self.serial_number
         if d != 7:
             return None
         power_w = self.power_w()
@@ -130,6 +139,68 @@ class MeterValues:
             13: 1,
         }
         return shown.get(kind, 0 if kind in range(2, 9) else None)
+
+
+class RegisterBank:
+    """The address space of a meter: which reads it grants, and the bytes they give.
+
+    registers: the map. max_registers: most registers of one read. max_gap: up to so many
+    addresses between two registers may be read along and answer 0. word_order: "big" or
+    "little", of the 16-bit words of one value.
+    """
+
+    def __init__(
+        self,
+        registers: Iterable[Register],
+        max_registers: int = 125,
+        max_gap: int = 0,
+        word_order: str = "big",
+    ):
+        self._registers = sorted(registers, key=lambda register: register.address)
+        self._max_registers = max_registers
+        self._max_gap = max_gap
+        self._word_order = word_order
+        self._readable = {function: self._spans(function) for function in (3, 4)}
+
+    def read(self, function: int, address: int, count: int, values: MeterValues) -> bytes | int:
+        """The register bytes of a read, or the exception code that refuses it.
+
+        Codes: 1 function, 2 address, 3 number of registers (Modbus Application Protocol
+        V1.1b3, section 7).
+        """
+        spans = self._readable.get(function)
+        if not spans:
+            return ILLEGAL_FUNCTION
+        if not 1 <= count <= self._max_registers:
+            return ILLEGAL_VALUE
+        end = address + count
+        if not any(first <= address and end <= last for first, last in spans):
+            return ILLEGAL_ADDRESS
+        image = bytearray(2 * count)
+        for register in self._registers:
+            inside = register.address < end and address < _end(register)
+            if register.function != function or not inside:
+                continue
+            for at, word in enumerate(self._words(register, values), register.address - address):
+                if 0 <= at < count:
+                    image[2 * at : 2 * at + 2] = word
+        return bytes(image)
+
+    def _words(self, register: Register, values: MeterValues) -> list[bytes]:
+        data = encode_register(register, values, self._word_order)
+        return [data[at : at + 2] for at in range(0, len(data), 2)]
+
+    def _spans(self, function: int) -> list[tuple[int, int]]:
+        """Readable addresses of a function as (first, behind the last), ascending."""
+        spans: list[tuple[int, int]] = []
+        for register in self._registers:
+            if register.function != function:
+                continue
+            if spans and register.address - spans[-1][1] <= self._max_gap:
+                spans[-1] = (spans[-1][0], max(_end(register), spans[-1][1]))
+            else:
+                spans.append((register.address, _end(register)))
+        return spans
 
 
 def register_raw(register: Register, values: MeterValues) -> int:
@@ -164,6 +235,11 @@ def encode_raw(kind: str, raw: int, resolution: int = 0) -> bytes:
         raise BadInput(f"register type {kind!r} unknown") from error
     except (struct.error, OverflowError) as error:
         raise BadInput(f"value {raw} does not fit a register of type {kind}") from error
+
+
+def _end(register: Register) -> int:
+    """The address behind the register's last word."""
+    return register.address + len(encode_raw(register.type, 0)) // 2
 
 
 def _cut(value: Fraction, exponent: int) -> int:
