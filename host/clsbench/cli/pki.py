@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from clsbench.errors import BadInput, PeerRefused
 from clsbench.pki import files
 from clsbench.pki.layout import DEFAULT_CLS, DEFAULT_EMT, DEFAULT_GWA, DEFAULT_SMGW, Pki
-from clsbench.pki.names import CA, cn_of, fingerprint, purpose_of, split_cn
+from clsbench.pki.names import CA, UNREADABLE, cn_of, fingerprint, purpose_of, split_cn
 
 _COLUMNS = ("role", "purpose", "cn", "curve", "valid_until", "state", "fingerprint")
 
@@ -75,7 +75,7 @@ def _describe(path: Path, directory: Path) -> dict[str, str]:
         purpose = purpose_of(certificate)
         cn = cn_of(certificate)
         role = "CA" if purpose == CA else split_cn(cn)[1]
-    except (OSError, ValueError, x509.ExtensionNotFound, PeerRefused) as error:
+    except (OSError, PeerRefused, *UNREADABLE) as error:
         raise BadInput(f"{path}: not a certificate of the PKI ({error})") from error
     key = certificate.public_key()
     return {

@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 
 from clsbench.errors import EnvironmentProblem, PeerRefused, PeerSilent
 from clsbench.net.tls import Peer, alert_socket, peer_of
-from clsbench.net.tls_reasons import TIMED_OUT, is_timeout, reason_of
+from clsbench.net.tls_reasons import TIMED_OUT, is_refusal, is_timeout, reason_of
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
@@ -179,8 +179,9 @@ async def open_tls(
 
     expect_role: one of pki.names.ROLES; expect_name: the peer's name, without regard to case, or
     None for any. timeout_s holds for the connection and for the handshake, each.
-    Raises PeerSilent when nobody answers in time, PeerRefused when either side refuses the
-    other's certificate, or role or name are not the expected ones.
+    Raises PeerRefused when either side refuses the other's certificate, or role or name are not
+    the expected ones; PeerSilent when nobody answers in time or the connection just ends, where
+    another try may help.
     """
     place = f"{expect_role} {expect_name or ''}".strip() + f" at {host}:{port}"
 
@@ -201,7 +202,7 @@ async def open_tls(
             ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S,
         )
     except OSError as error:
-        kind = PeerSilent if is_timeout(error) else PeerRefused
+        kind = PeerRefused if is_refusal(error) else PeerSilent
         raise kind(f"{place}: {_late(reason_of(error), timeout_s)}") from error
     if gate.protocol is None:
         raise PeerRefused(f"{place}: {gate.refusal}")

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 
 from clsbench.errors import BadInput, EnvironmentProblem, PeerRefused
 from clsbench.pki import authority
-from clsbench.pki.names import TLS, Peer, peer_of_certificate, purpose_of
+from clsbench.pki.names import TLS, UNREADABLE, Peer, peer_of_certificate, purpose_of
 
 __all__ = [
     "Identity",
@@ -117,7 +117,7 @@ def peer_of(ssl_object: ssl.SSLObject | ssl.SSLSocket | None) -> Peer:
     try:
         certificate = x509.load_der_x509_certificate(der)
         purpose = purpose_of(certificate)
-    except (ValueError, x509.ExtensionNotFound) as error:
+    except UNREADABLE as error:
         raise PeerRefused(f"certificate unreadable: {error}") from error
     peer = peer_of_certificate(certificate)
     if purpose != TLS:

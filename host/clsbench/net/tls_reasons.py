@@ -68,6 +68,11 @@ def is_timeout(error: BaseException) -> bool:
     return isinstance(error, ConnectionAbortedError | TimeoutError)
 
 
+def is_refusal(error: BaseException) -> bool:
+    """True when a side refused by TLS's own means; false for silence and a mere close."""
+    return isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError)
+
+
 def _of_ssl(error: ssl.SSLError) -> str:
     reason = error.reason or ""
     _, is_alert, alert = reason.partition("ALERT_")

@@ -27,6 +27,7 @@ from clsbench.pki.authority import Issued, Validity
 from clsbench.pki.names import (
     PURPOSES,
     TLS,
+    UNREADABLE,
     check_device_id,
     check_party_name,
     cn_of,
@@ -285,7 +286,7 @@ def _write_identity(identity: Identity, issued: Issued, *chain: x509.Certificate
 def _authority(cert: Path, key: Path) -> Issued:
     try:
         return Issued(files.read_certificate(cert), files.read_key(key))
-    except (OSError, ValueError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise BadInput(f"{cert}, {key}: cannot issue certificates from these ({error})") from error
 
 
@@ -294,7 +295,7 @@ def _name_in(cert: Path, role: str) -> tuple[str, str]:
         raise _missing(cert)
     try:
         found = split_cn(cn_of(files.read_certificate(cert)))
-    except (ValueError, PeerRefused) as error:
+    except (PeerRefused, *UNREADABLE) as error:
         raise BadInput(f"{cert}: not a certificate of the PKI ({error})") from error
     if found[1] != role:
         raise BadInput(f"{cert}: certificate has role {found[1]}, expected {role}")

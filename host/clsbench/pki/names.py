@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -22,6 +23,17 @@ ENC = "enc"
 SIG = "sig"
 CA = "ca"
 PURPOSES = (TLS, ENC, SIG)
+
+# what `cryptography` raises while it reads a certificate that is damaged or strange
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.UnsupportedGeneralNameType,
+)
 
 _DEVICE_ID = re.compile(r"[0-9A-Z][A-Z]{3}[0-9A-F]{2}[0-9]{8}")
 _PARTY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
@@ -78,7 +90,7 @@ def purpose_of(certificate: x509.Certificate) -> str:
     """TLS, ENC, SIG or CA, by basicConstraints, extended key usage and key usage.
 
     TLS carries serverAuth or clientAuth; SIG digitalSignature alone; ENC keyAgreement.
-    Raises ValueError where the extensions fit none of them.
+    Raises ValueError where the extensions fit none of them, or another of UNREADABLE.
     """
     extensions = certificate.extensions
     if _is_ca(extensions):

@@ -1,0 +1,1 @@
+"""The gateway's pure core: no clock, no sockets, no files."""
