@@ -1,0 +1,1 @@
+"""The active external market participant (aEMT): commands to CLS, records from SMGWs."""

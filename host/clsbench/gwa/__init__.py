@@ -1,0 +1,1 @@
+"""The gateway administrator (GWA): who may have a channel on which SMGW."""

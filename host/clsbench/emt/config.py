@@ -1,0 +1,56 @@
+"""The aEMT's configuration file: its ports, its GWA, and the CLS it may switch."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from clsbench.roleconfig import Endpoint, PkiDir, Strict
+
+MAX_SOCKET_PATH = 100  # a unix socket's path fits 107 bytes on Linux, 103 on macOS
+
+
+class EmtSection(Strict):
+    """`name`: as in the certificate `<name>.EMT`. `operator_socket`: a short path, mode 0600."""
+
+    name: str = Field(min_length=1)
+    state_dir: Path
+    event_log: str = ""
+    clock: str = ""
+    operator_socket: str = Field(min_length=1, max_length=MAX_SOCKET_PATH)
+
+
+class GwaSection(Strict):
+    """Where Connect is ordered."""
+
+    name: str = Field(min_length=1)
+    host: str = "127.0.0.1"
+    service_port: int = Field(ge=1, le=65535)
+
+
+class ClsEntry(Strict):
+    """One control box behind one SMGW.
+
+    key_file: the device's HMAC key as raw bytes; without it seals are stored unchecked.
+    first_seq: the record a new store starts from, for a device that has delivered before.
+    """
+
+    cls_id: str = Field(min_length=14, max_length=14)
+    smgw_id: str = Field(min_length=14, max_length=14)
+    key_file: Path | None = None
+    taf_profile: str = Field(min_length=1)
+    first_seq: int = Field(default=1, ge=1)
+
+
+class EmtConfig(Strict):
+    """The whole file."""
+
+    emt: EmtSection
+    pki: PkiDir
+    channel: Endpoint = Endpoint()
+    delivery: Endpoint = Endpoint()
+    gwa: GwaSection
+    cls: list[ClsEntry] = []
+
+    def find_cls(self, cls_id: str) -> ClsEntry | None:
+        """The entry of a CLS, or None."""
+        return next((entry for entry in self.cls if entry.cls_id == cls_id), None)

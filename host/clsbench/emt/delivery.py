@@ -1,0 +1,197 @@
+"""What the SMGW delivers to the aEMT: judged first, then stored, then confirmed.
+
+Knows the rules a delivery must meet: signer, content, seal, sender. Durable storing and
+duplicates are the store's. Every refusal is an event and a line of the log.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from clsbench.clock import BenchClock
+from clsbench.emt.config import ClsEntry
+from clsbench.emt.seal import SealedRecord, open_sealed, split_sequence
+from clsbench.emt.store import (
+    STORED,
+    Conflict,
+    DeviceRecord,
+    EmtStore,
+    GatewayRecord,
+)
+from clsbench.errors import BadInput, ClsbenchError, PeerRefused
+from clsbench.eventlog import EventLog
+from clsbench.net.serving import refusal
+from clsbench.net.tls import Peer
+
+GATEWAY_PATH = "/emt/v1/records"
+DEVICE_PREFIX = "/emt/v1/cls-records/"
+
+log = logging.getLogger("clsbench.emt.delivery")
+
+# the signed content and the signer's SMGW id; raises ClsbenchError where the CMS does not hold
+VerifyCms = Callable[[bytes], tuple[bytes, str]]
+
+
+@dataclass(frozen=True)
+class KnownCls:
+    """A CLS of the configuration with its key, where there is one."""
+
+    entry: ClsEntry
+    key: bytes | None
+
+
+class Delivery:
+    """HTTP handler of the delivery port."""
+
+    def __init__(
+        self,
+        store: EmtStore,
+        known: dict[str, KnownCls],
+        verify_cms: VerifyCms,
+        events: EventLog,
+        clock: BenchClock,
+    ):
+        self._store = store
+        self._known = known
+        self._verify_cms = verify_cms
+        self._events = events
+        self._clock = clock
+
+    async def handle(self, peer: Peer, request: web.BaseRequest) -> web.StreamResponse:
+        """POST of a gateway record or of device records by an SMGW."""
+        if peer.role != "SMGW":
+            return self._refuse("delivery.role", 403, f"{peer.cn} is no SMGW: may not deliver")
+        if request.method != "POST":
+            return refusal(405, "only POST")
+        if request.path == GATEWAY_PATH:
+            return self._gateway(peer, await request.read())
+        if request.path.startswith(DEVICE_PREFIX):
+            cls_id = request.path.removeprefix(DEVICE_PREFIX)
+            return self._device(peer, cls_id, await request.read())
+        return refusal(404, f"no resource {request.path}")
+
+    def _gateway(self, peer: Peer, der: bytes) -> web.Response:
+        try:
+            content, signer = self._verify_cms(der)
+            record = self._gateway_record(content, der)
+        except ClsbenchError as error:
+            return self._refuse("record.signature", 422, f"from {peer.name}: {error}", raw=der)
+        if {record.smgw_id, signer} != {peer.name}:
+            reason = f"{peer.name} delivered a record of {record.smgw_id} signed by {signer}"
+            return self._refuse("record.sender", 403, reason, record.uuid)
+        try:
+            outcome = self._store.add_gateway_record(record)
+        except Conflict as error:
+            return self._refuse("record.conflict", 409, str(error), record.uuid, der)
+        detail = {"seq": record.seq, "profile_id": record.profile_id, "type": record.type}
+        detail["outcome"] = outcome
+        self._accepted("record.gateway", record.uuid, detail, der)
+        return web.json_response({"stored": True})
+
+    def _gateway_record(self, content: bytes, der: bytes) -> GatewayRecord:
+        fields = _json_record(content)
+        return GatewayRecord(
+            fields["smgw_id"],
+            fields["profile_id"],
+            fields["seq"],
+            fields.get("uuid"),
+            fields["type"],
+            content,
+            der,
+            self._clock.now_ms(),
+        )
+
+    def _device(self, peer: Peer, cls_id: str, body: bytes) -> web.Response:
+        known = self._known.get(cls_id)
+        if known is None:
+            reason = f"CLS {cls_id} is in no [[cls]] of this aEMT"
+            return self._refuse("cls-record.unknown", 404, reason)
+        if known.entry.smgw_id != peer.name:
+            reason = f"CLS {cls_id} belongs to {known.entry.smgw_id}, not to {peer.name}"
+            return self._refuse("cls-record.sender", 403, reason)
+        try:
+            with self._store.batch():
+                status, reason = self._store_all(known, split_sequence(body))
+        except BadInput as error:
+            status, reason = 422, str(error)
+        mark = self._store.contiguous(cls_id, known.entry.first_seq)
+        if status != 200:
+            return self._refuse("cls-record.refused", status, reason, raw=body, acknowledged=mark)
+        return web.json_response({"acknowledged": mark})
+
+    def _store_all(self, known: KnownCls, items: list[bytes]) -> tuple[int, str]:
+        """Stores what is good; returns the status and reason of the first that is not."""
+        verdict = (200, "")
+        for sealed in items:
+            try:
+                self._store_one(known, sealed)
+            except ClsbenchError as error:
+                status = 409 if isinstance(error, Conflict) else 422
+                verdict = verdict if verdict[0] != 200 else (status, str(error))
+        return verdict
+
+    def _store_one(self, known: KnownCls, sealed: bytes) -> None:
+        record = open_sealed(sealed)
+        _check_device_record(known, record)
+        outcome = self._store.add_device_record(
+            DeviceRecord(
+                known.entry.cls_id,
+                record.seq,
+                record.uuid,
+                record.event,
+                sealed,
+                known.key is not None,
+                self._clock.now_ms(),
+            )
+        )
+        if outcome == STORED:
+            detail = {"seq": record.seq, "cls_id": known.entry.cls_id, "event": record.event}
+            detail["seal_checked"] = known.key is not None
+            self._accepted("record.device", record.uuid, detail, sealed)
+
+    def _accepted(self, name: str, uuid: str | None, detail: dict[str, Any], raw: bytes) -> None:
+        self._events.event("SMGW", "aEMT", "record", name, uuid=uuid, detail=detail, raw=raw)
+
+    def _refuse(
+        self,
+        name: str,
+        status: int,
+        reason: str,
+        uuid: str | None = None,
+        raw: bytes | None = None,
+        **more: int,
+    ) -> web.Response:
+        log.warning("%s refused with %d: %s", name, status, reason)
+        detail = {"status": status, "reason": reason}
+        self._events.event(
+            "SMGW", "aEMT", "fault", name, uuid=uuid, ok=False, detail=detail, raw=raw
+        )
+        return refusal(status, reason, **more)
+
+
+def _check_device_record(known: KnownCls, record: SealedRecord) -> None:
+    cls_id = known.entry.cls_id
+    if known.key is not None and not record.seal_holds(known.key):
+        raise PeerRefused(f"device record {record.seq} of {cls_id}: seal does not hold: altered")
+    if record.cls_id not in (None, cls_id):
+        raise PeerRefused(f"device record {record.seq} of {record.cls_id} came as {cls_id}'s")
+
+
+def _json_record(content: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(content)
+    except ValueError as error:
+        raise BadInput(f"signed content is not JSON: {error}") from error
+    needed = {"smgw_id": str, "profile_id": str, "seq": int, "type": str}
+    if not isinstance(fields, dict):
+        raise BadInput("signed content is no JSON object")
+    for name, kind in needed.items():
+        if type(fields.get(name)) is not kind:
+            raise BadInput(f"signed content: {name} is missing or no {kind.__name__}")
+    if fields["type"] not in ("taf7", "taf16") or fields["seq"] < 1:
+        raise BadInput(f"signed content: type {fields['type']!r}, seq {fields['seq']}")
+    return fields

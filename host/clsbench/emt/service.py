@@ -1,0 +1,99 @@
+"""The aEMT as a process: its two WAN ports, its operator socket, and what ties them together.
+
+`channel`: SMGWs open it and are asked over it. `delivery`: SMGWs post records to it. What a
+command or a delivery means is `emt.engine`'s and `emt.delivery`'s business.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from clsbench.clock import BenchClock
+from clsbench.emt.config import ClsEntry, EmtConfig
+from clsbench.emt.delivery import Delivery, KnownCls
+from clsbench.emt.engine import CommandEngine
+from clsbench.emt.gwa_client import GwaClient
+from clsbench.emt.operator_api import OperatorApi
+from clsbench.emt.seal import read_key
+from clsbench.emt.signed import cms_verifier
+from clsbench.emt.store import EmtStore
+from clsbench.errors import PeerRefused
+from clsbench.eventlog import EventLog
+from clsbench.net.listener import TlsListener
+from clsbench.net.reverse import OpenStreams, http_client_protocol
+from clsbench.net.serving import PeerHttpServer
+from clsbench.net.tls import Peer, wan_client, wan_server
+from clsbench.roleconfig import state_dir
+
+log = logging.getLogger("clsbench.emt")
+
+
+class EmtService:
+    """One active external market participant. Raises BadInput, EnvironmentProblem."""
+
+    def __init__(self, config: EmtConfig):
+        self._config = config
+        clock = BenchClock.from_spec(config.emt.clock)
+        self._events = EventLog(config.emt.event_log or None, clock, f"emt-{config.emt.name}")
+        self._store = EmtStore(state_dir(config.emt.state_dir) / "emt.sqlite")
+        self._channels = OpenStreams(self._channel_changed)
+        identity = config.pki.wan_identity(f"emt-{config.emt.name}")
+        trust = config.pki.wan_trust
+        gwa = GwaClient(config.gwa, config.emt.name, wan_client(identity, trust))
+        self._engine = CommandEngine(self._store, self._channels, gwa.connect, self._events, clock)
+        self._operator = OperatorApi(config, self._store, self._engine, self._channels)
+        known = {entry.cls_id: _known(entry) for entry in config.cls}
+        verify = cms_verifier(config.pki)
+        delivery = Delivery(self._store, known, verify, self._events, clock)
+        self._delivery = PeerHttpServer(delivery.handle)
+        context = wan_server(identity, trust)
+        self._channel_port = TlsListener(context, self._accept_channel, self._refused("channel"))
+        self._delivery_port = TlsListener(
+            context, self._delivery.accept, self._refused("delivery")
+        )
+
+    async def start(self) -> dict[str, int]:
+        """Opens the ports and the operator socket; returns the port numbers."""
+        channel, delivery = self._config.channel, self._config.delivery
+        ports = {
+            "channel": await self._channel_port.start(channel.host, channel.port),
+            "delivery": await self._delivery_port.start(delivery.host, delivery.port),
+        }
+        await self._operator.start()
+        return ports
+
+    async def stop(self) -> None:
+        """Closes everything; what was stored stays."""
+        await self._engine.close()
+        await self._operator.stop()
+        await self._delivery.close()
+        await self._delivery_port.close()
+        await self._channel_port.close()
+        await self._channels.close()
+        self._store.close()
+        self._events.close()
+
+    def _accept_channel(self, peer: Peer) -> asyncio.BaseProtocol:
+        if peer.role != "SMGW" or all(peer.name != entry.smgw_id for entry in self._config.cls):
+            raise PeerRefused(f"{peer.cn} is no SMGW of a CLS configured here")
+        return http_client_protocol(
+            lambda stream: self._channels.add(peer.name, stream), f"SMGW {peer.name}"
+        )
+
+    def _channel_changed(self, smgw_id: str, is_open: bool) -> None:
+        state = "up" if is_open else "down"
+        detail = {"smgw_id": smgw_id, "state": state}
+        self._events.event("SMGW", "aEMT", "state", "channel", detail=detail)
+        log.info("channel of %s is %s", smgw_id, state)
+
+    def _refused(self, port: str) -> Callable[[str, str], None]:
+        def refused(reason: str, address: str) -> None:
+            log.warning("%s: connection from %s refused: %s", port, address, reason)
+            detail = {"port": port, "address": address, "reason": reason}
+            self._events.event("aEMT", "aEMT", "fault", "emt.tls-refused", ok=False, detail=detail)
+
+        return refused
+
+
+def _known(entry: ClsEntry) -> KnownCls:
+    return KnownCls(entry, None if entry.key_file is None else read_key(entry.key_file))

@@ -1,0 +1,48 @@
+"""The GWA's configuration file: whom it administers and who may ask for a channel."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from clsbench.roleconfig import Endpoint, PkiDir, Strict
+
+
+class GwaSection(Strict):
+    """`name`: as in the certificate `<name>.GWA`. `state_dir`: keeps the standing connects."""
+
+    name: str = Field(min_length=1)
+    state_dir: Path
+    event_log: str = ""
+    clock: str = ""
+
+
+class SmgwEntry(Strict):
+    """A gateway this GWA administers: DIN 43863-5 print form."""
+
+    id: str = Field(min_length=14, max_length=14)
+
+
+class EmtEntry(Strict):
+    """A market participant and the gateways on which it may have a channel."""
+
+    name: str = Field(min_length=1)
+    smgw_ids: list[str]
+
+
+class GwaConfig(Strict):
+    """The whole file. `smgw` and `emt` are lists of tables; who is in none is refused."""
+
+    gwa: GwaSection
+    pki: PkiDir
+    management: Endpoint = Endpoint()
+    service: Endpoint = Endpoint()
+    smgw: list[SmgwEntry] = []
+    emt: list[EmtEntry] = []
+
+    def administers(self, smgw_id: str) -> bool:
+        """True where the gateway is one of ours."""
+        return any(entry.id == smgw_id for entry in self.smgw)
+
+    def allows(self, emt_id: str, smgw_id: str) -> bool:
+        """True where the EMT has an agreement for the gateway."""
+        return any(entry.name == emt_id and smgw_id in entry.smgw_ids for entry in self.emt)

@@ -1,0 +1,113 @@
+"""The GWA as a process: its two ports, and who is let in on which.
+
+`management`: SMGWs only, which open the connection and are asked over it. `service`: HTTPS
+for market participants; POST /gwa/v1/connect and /gwa/v1/disconnect {"smgw_id", "emt_id"},
+each EMT for itself alone. What an order means is `gwa.channels`' business.
+"""
+
+import asyncio
+import logging
+
+from aiohttp import web
+
+from clsbench.clock import BenchClock
+from clsbench.errors import BadInput, PeerRefused
+from clsbench.eventlog import EventLog
+from clsbench.gwa.channels import ChannelOrders
+from clsbench.gwa.config import GwaConfig
+from clsbench.gwa.connects import StandingConnects
+from clsbench.net.listener import TlsListener
+from clsbench.net.reverse import OpenStreams, http_client_protocol
+from clsbench.net.serving import PeerHttpServer, json_object, refusal
+from clsbench.net.tls import Peer, wan_server
+from clsbench.roleconfig import state_dir
+
+CONNECT = "/gwa/v1/connect"
+DISCONNECT = "/gwa/v1/disconnect"
+
+log = logging.getLogger("clsbench.gwa")
+
+
+class GwaService:
+    """One gateway administrator. Raises BadInput or EnvironmentProblem for what it cannot use."""
+
+    def __init__(self, config: GwaConfig):
+        self._config = config
+        clock = BenchClock.from_spec(config.gwa.clock)
+        self._events = EventLog(config.gwa.event_log or None, clock, f"gwa-{config.gwa.name}")
+        standing = StandingConnects(state_dir(config.gwa.state_dir) / "connects.json")
+        self._gateways = OpenStreams(self._gateway_changed)
+        self._orders = ChannelOrders(config, standing, self._gateways, self._events)
+        self._service = PeerHttpServer(self._serve)
+        context = wan_server(config.pki.wan_identity("gwa"), config.pki.wan_trust)
+        self._management_port = TlsListener(context, self._accept_gateway, self._refused_tls)
+        self._service_port = TlsListener(context, self._service.accept, self._refused_tls)
+
+    async def start(self) -> dict[str, int]:
+        """Opens both ports; returns their numbers."""
+        management, service = self._config.management, self._config.service
+        return {
+            "management": await self._management_port.start(management.host, management.port),
+            "service": await self._service_port.start(service.host, service.port),
+        }
+
+    async def stop(self) -> None:
+        """Closes everything; standing connects stay on disk."""
+        await self._orders.close()
+        await self._service.close()
+        await self._service_port.close()
+        await self._management_port.close()
+        await self._gateways.close()
+        self._events.close()
+
+    def _accept_gateway(self, peer: Peer) -> asyncio.BaseProtocol:
+        if peer.role != "SMGW" or not self._config.administers(peer.name):
+            raise PeerRefused(f"{peer.cn} is no SMGW administered here")
+        return http_client_protocol(
+            lambda stream: self._gateways.add(peer.name, stream), f"SMGW {peer.name}"
+        )
+
+    def _gateway_changed(self, smgw_id: str, is_open: bool) -> None:
+        state = "up" if is_open else "down"
+        detail = {"smgw_id": smgw_id, "state": state}
+        self._events.event("SMGW", "GWA", "state", "management", detail=detail)
+        log.info("management connection of %s is %s", smgw_id, state)
+        if is_open:
+            self._orders.gateway_is_back(smgw_id)
+
+    async def _serve(self, peer: Peer, request: web.BaseRequest) -> web.StreamResponse:
+        if peer.role != "EMT":
+            return self._refuse(peer, 403, f"{peer.cn} is no EMT: may not order channels")
+        if request.path not in (CONNECT, DISCONNECT):
+            return refusal(404, f"no resource {request.path}")
+        if request.method != "POST":
+            return refusal(405, "only POST")
+        try:
+            content = await json_object(request, smgw_id=str, emt_id=str)
+        except BadInput as error:
+            return self._refuse(peer, 422, str(error))
+        return await self._order(peer, request.path, content["smgw_id"], content["emt_id"])
+
+    async def _order(self, peer: Peer, path: str, smgw_id: str, emt_id: str) -> web.Response:
+        if emt_id != peer.name:
+            return self._refuse(peer, 403, f"{peer.cn} may not order for EMT {emt_id}")
+        name = "gwa.order.connect" if path == CONNECT else "gwa.order.disconnect"
+        detail = {"smgw_id": smgw_id, "emt_id": emt_id}
+        self._events.event("aEMT", "GWA", "message", name, detail=detail)
+        order = self._orders.connect if path == CONNECT else self._orders.disconnect
+        verdict = await order(smgw_id, emt_id)
+        if verdict.status != 200:
+            return self._refuse(peer, verdict.status, verdict.reason)
+        return web.json_response({"state": "open" if path == CONNECT else "closed"})
+
+    def _refuse(self, peer: Peer, status: int, reason: str) -> web.Response:
+        log.warning("service: %s answered %d: %s", peer.cn, status, reason)
+        lane = {"EMT": "aEMT", "SMGW": "SMGW", "GWA": "GWA"}.get(peer.role, "DICAMM")
+        detail = {"peer": peer.cn, "status": status, "reason": reason}
+        self._events.event(lane, "GWA", "fault", "gwa.refused", ok=False, detail=detail)
+        return refusal(status, reason)
+
+    def _refused_tls(self, reason: str, address: str) -> None:
+        log.warning("connection from %s refused: %s", address, reason)
+        detail = {"address": address, "reason": reason}
+        self._events.event("GWA", "GWA", "fault", "gwa.tls-refused", ok=False, detail=detail)

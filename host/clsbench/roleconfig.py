@@ -1,0 +1,122 @@
+"""What the role processes share: their TOML file, their ready line, their end by signal.
+
+Knows no role. Each role gives its own pydantic model and its own service.
+"""
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+import tomllib
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from clsbench.errors import BadInput, EnvironmentProblem
+from clsbench.net.tls import Identity
+
+
+class Strict(BaseModel):
+    """A table of a configuration file: an unknown key is an error, not a guess."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Endpoint(Strict):
+    """Where a port listens; port 0: the system chooses a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535)
+
+
+class PkiDir(Strict):
+    """`dir`: the folder that `clsbench pki init` made."""
+
+    dir: Path
+
+    @property
+    def wan_trust(self) -> Path:
+        """PEM with sub-CA and root of the WAN."""
+        return self.dir / "wan-trust.pem"
+
+    def wan_identity(self, party: str) -> Identity:
+        """TLS certificate and key of a party's folder: `gwa`, `smgw` or `emt-<name>`."""
+        folder = self.dir / party
+        return Identity(folder / "tls.crt.pem", folder / "tls.key.pem")
+
+
+class Service(Protocol):
+    """A role that can be run as a process."""
+
+    async def start(self) -> dict[str, int]:
+        """Opens the ports; returns name -> port number."""
+        ...
+
+    async def stop(self) -> None:
+        """Closes everything."""
+        ...
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load_config(path: Path, model: type[Model]) -> Model:
+    """Reads and checks a TOML file. Raises BadInput naming file, key and remedy.
+
+    Relative paths in the file stay as they are: relative to the working directory.
+    """
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise BadInput(f"{path}: is not TOML: {error}") from error
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{path}: {_finding(dict(found))}" for found in error.errors()]
+        raise BadInput("\n  ".join(lines)) from error
+
+
+def _finding(found: dict) -> str:
+    key = ".".join(str(part) for part in found["loc"]) or "(file)"
+    if found["type"] == "extra_forbidden":
+        return f"key {key} is not known: remove it or correct its spelling"
+    if found["type"] == "missing":
+        return f"key {key} is missing: add it"
+    return f"key {key}: {found['msg']}: correct its value"
+
+
+def log_to_stderr(role: str) -> None:
+    """Sends this process's log to stderr, each line naming the role."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format=f"%(asctime)s {role} %(levelname)s %(name)s: %(message)s",
+    )
+
+
+async def run_until_signal(role: str, service: Service) -> None:
+    """Starts the service, prints the one ready line, ends on SIGTERM or SIGINT."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    try:
+        ports = await service.start()
+        sys.stdout.write(json.dumps({"ready": True, "role": role, "ports": ports}) + "\n")
+        sys.stdout.flush()
+        await ended.wait()
+    finally:
+        await service.stop()
+
+
+def state_dir(path: Path) -> Path:
+    """The role's folder, made where it is missing, closed to others. Raises EnvironmentProblem."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentProblem(f"state_dir {path}: cannot be made: {error.strerror}") from error
+    return path
