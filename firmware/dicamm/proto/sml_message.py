@@ -174,10 +174,18 @@ def _read_entry(elements):
     entry.status = elements.number()
     entry.val_time = elements.time()
     entry.unit = elements.number()
-    entry.scaler = elements.number() or 0
+    entry.scaler = _scaler(elements.number())
     entry.raw = entry.raw_sent = elements.value()
     entry.width = elements.size if isinstance(entry.raw, (int, bytes)) else 0
     elements.skip()  # valueSignature
     if entry.val_time is not None and entry.val_time[0] == BARE:
         entry.quirks.append("val_time_without_choice")
     return entry
+
+
+def _scaler(number):
+    if number is None:
+        return 0
+    if not -128 <= number <= 127:
+        raise MalformedError
+    return number

@@ -12,6 +12,9 @@ from dicamm.proto.crc import crc16_kermit, crc16_x25
 
 MAX_FRAME = 4096
 
+# reasons a frame is discarded for; besides, "noise" is a run of bytes between frames
+FRAME_DISCARDS = ("restart", "escape", "too long", "crc", "fill", "cut off")
+
 _ESCAPE = b"\x1b\x1b\x1b\x1b"
 _BEGIN = b"\x01\x01\x01\x01"
 _START = _ESCAPE + _BEGIN

@@ -1,0 +1,125 @@
+"""`clsbench decode`: captured bytes through the device's own decoders."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clsbench.errors import BadInput, EnvironmentProblem
+from clsbench.meters import sml_document
+from clsbench.meters.device_id import device_id
+from clsbench.paths import firmware_dir
+
+_TIMEOUT_S = 60
+_HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF \t\r\n")
+
+
+@click.group()
+def decode() -> None:
+    """Decode captured bytes with the device's decoder."""
+
+
+@decode.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option(
+    "--on",
+    "interpreter",
+    type=click.Choice(["cpython", "micropython"]),
+    default="cpython",
+    show_default=True,
+    help="Interpreter the decoder runs in.",
+)
+def sml(files: tuple[str, ...], as_json: bool, interpreter: str) -> None:
+    """Decode meter telegrams (SML) in FILEs: raw bytes or hex text; - is stdin.
+
+    With --json one FILE gives its document, several give a list of documents with "file".
+    """
+    run = _on_micropython if interpreter == "micropython" else sml_document.document
+    documents = [{"file": name, **run(_read(name))} for name in files]
+    if as_json:
+        plain = [{key: doc[key] for key in doc if key != "file"} for doc in documents]
+        print(json.dumps(documents if len(documents) > 1 else plain[0], sort_keys=True))
+        return
+    for doc in documents:
+        _show(doc)
+
+
+def _read(name: str) -> bytes:
+    """The bytes of a file; hex text is turned into what it spells."""
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise BadInput(f"file {name}: cannot be read: {error.strerror}") from error
+    if not data.strip() or not _HEX_DIGITS.issuperset(data):
+        return data
+    try:
+        return bytes.fromhex(data.decode("ascii"))
+    except ValueError as error:
+        raise BadInput(
+            f"file {name}: looks like hex text but does not spell whole bytes; give raw bytes"
+            " or two hex digits for each"
+        ) from error
+
+
+def _on_micropython(data: bytes) -> dict[str, Any]:
+    command = [str(_micropython()), sml_document.__file__]
+    environment = {**os.environ, "MICROPYPATH": str(firmware_dir())}
+    try:
+        done = subprocess.run(
+            command, input=data, capture_output=True, env=environment, timeout=_TIMEOUT_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EnvironmentProblem(f"{command[0]}: the decoder did not run: {error}") from error
+    if done.returncode:
+        raise EnvironmentProblem(
+            f"{command[0]}: the decoder ended with {done.returncode}: "
+            + done.stderr.decode(errors="replace").strip()
+        )
+    return json.loads(done.stdout)
+
+
+def _micropython() -> Path:
+    path = Path(sys.executable).parent / "micropython"
+    if not path.exists():
+        raise EnvironmentProblem(
+            f"{path}: not installed; this platform has no packaged MicroPython, use --on cpython"
+        )
+    return path
+
+
+def _show(doc: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    for frame in doc["frames"]:
+        where = f"{doc['file']} at {frame['offset']}, {frame['length']} bytes"
+        if not frame["valid"]:
+            console.print(f"{where}: discarded, {frame['reason']}", markup=False)
+            continue
+        server = device_id(bytes.fromhex(frame["server_id"])) if frame["server_id"] else "unknown"
+        quirks = ", ".join(frame["quirks"])
+        console.print(f"{where}: meter {server}, CRC {frame['crc']} {quirks}", markup=False)
+        table = Table("OBIS", "value", "unit", "raw", "scaler", "status", "quirks")
+        for entry in frame["entries"]:
+            table.add_row(*_row(entry))
+        console.print(table)
+    console.print(f"{doc['file']}: {_summary(doc)}", markup=False)
+
+
+def _row(entry: dict[str, Any]) -> list[str]:
+    shown = entry["value"] if entry["value"] is not None else entry["text"]
+    cells = (shown, entry["unit"], entry["raw"], entry["scaler"], entry["status"])
+    texts = ["" if cell is None else str(cell) for cell in cells]
+    return [entry["obis"], *texts, ", ".join(entry["quirks"])]
+
+
+def _summary(doc: dict[str, Any]) -> str:
+    good = sum(frame["valid"] for frame in doc["frames"])
+    thrown = ", ".join(f"{reason} {count}" for reason, count in sorted(doc["discarded"].items()))
+    return f"{good} good telegrams; discarded: {thrown or 'nothing'}"
