@@ -1,7 +1,7 @@
 """Modbus RTU client: hand-made frames, good and broken, in every chunking. Both interpreters."""
 
+from dicamm.proto import modbus_copy
 from dicamm.proto.crc import crc16_modbus
-
 from dicamm.proto.modbus import (
     CRC,
     DONE,
@@ -306,3 +306,14 @@ def test_silence_and_wire_time():
     assert silence_us(38400) == 1750 and silence_us(115200) == 1750
     assert wire_time_us(173, 9600, 11) == 198230  # 80 registers, request and reply
     assert wire_time_us(17, 115200, 10) == 1476
+
+
+def test_both_ways_of_copying_agree():
+    for copy in (modbus_copy.copy_bytecode, modbus_copy.copy_bytes):
+        target = bytearray(b"abcdef")
+        copy(target, 1, memoryview(b"0123456")[2:], 1, 3)
+        assert target == b"a345ef"
+        copy(target, 0, target, 2, 4)  # down, over itself
+        assert target == b"45efef"
+        copy(target, 0, b"", 0, 0)
+        assert target == b"45efef"

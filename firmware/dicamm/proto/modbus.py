@@ -5,6 +5,7 @@ Knows one transaction at a time. Has no clock: the caller keeps the silence befo
 A request allocates nothing on the heap once each size of reply has been seen.
 """
 
+from dicamm.proto.modbus_copy import copy_bytes
 from dicamm.proto.modbus_pdu import (
     EXCEPTION_FLAG,
     EXCEPTION_LENGTH,
@@ -34,15 +35,6 @@ except ImportError:
 
     def const(value):
         return value
-
-
-try:
-    from dicamm.proto.modbus_copy import copy_bytes
-except (ImportError, SyntaxError, ValueError):  # CPython, or a port that emits no native code
-
-    def copy_bytes(target, at, source, first, count):
-        for index in range(count):
-            target[at + index] = source[first + index]
 
 
 __all__ = (
