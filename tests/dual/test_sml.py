@@ -222,13 +222,14 @@ def test_kermit_in_transport_and_messages():
 
 
 def test_message_checksum_of_one_byte():
-    for number in range(65536):  # a message id whose checksum is 00nn on the line
-        head = bytes.fromhex("76 03") + number.to_bytes(2, "big") + bytes.fromhex("6200 6200")
-        head += bytes.fromhex(listed(IMPORT))
-        if x25(head)[0] == 0:
-            break
+    heads = (numbered(number) for number in range(65536))
+    head = next(head for head in heads if x25(head)[0] == 0)  # sent as 00nn
     frame = only_frame(framed(head + b"\x62" + x25(head)[1:] + b"\x00"))
     assert frame.quirks == ["message_crc_one_byte"] and frame.entries[0].raw == 123456789
+
+
+def numbered(number):
+    return b"\x76\x03" + number.to_bytes(2, "big") + bytes.fromhex("6200 6200" + listed(IMPORT))
 
 
 def test_message_with_bad_checksum_is_refused_and_the_others_are_read():

@@ -15,6 +15,8 @@ from clsbench.meters.device_id import device_id
 from clsbench.paths import firmware_dir
 
 _TIMEOUT_S = 60
+_UNITS = {8: "°", 27: "W", 28: "VA", 29: "var", 30: "Wh", 31: "VAh", 32: "varh"}
+_UNITS |= {33: "A", 35: "V", 44: "Hz", 0: "", None: ""}  # DLMS unit codes, IEC 62056-6-2
 _HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF \t\r\n")
 
 
@@ -96,30 +98,38 @@ def _show(doc: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(soft_wrap=True)
     for frame in doc["frames"]:
         where = f"{doc['file']} at {frame['offset']}, {frame['length']} bytes"
-        if not frame["valid"]:
-            console.print(f"{where}: discarded, {frame['reason']}", markup=False)
-            continue
-        server = device_id(bytes.fromhex(frame["server_id"])) if frame["server_id"] else "unknown"
-        quirks = ", ".join(frame["quirks"])
-        console.print(f"{where}: meter {server}, CRC {frame['crc']} {quirks}", markup=False)
-        table = Table("OBIS", "value", "unit", "raw", "scaler", "status", "quirks")
+        console.print(f"{where}: {_headline(frame)}", markup=False)
+        table = Table()
+        for title in ("OBIS", "value", "unit", "status", "quirks"):
+            table.add_column(
+                title, overflow="fold", justify="right" if title == "value" else "left"
+            )
         for entry in frame["entries"]:
             table.add_row(*_row(entry))
-        console.print(table)
+        if frame["entries"]:
+            console.print(table)
     console.print(f"{doc['file']}: {_summary(doc)}", markup=False)
 
 
+def _headline(frame: dict[str, Any]) -> str:
+    if not frame["valid"]:
+        return f"discarded, {frame['reason']}"
+    server = frame["server_id"]
+    meter = device_id(bytes.fromhex(server)) if server else "unknown"
+    return ", ".join([f"meter {meter}", f"CRC {frame['crc']}", *frame["quirks"]])
+
+
 def _row(entry: dict[str, Any]) -> list[str]:
-    shown = entry["value"] if entry["value"] is not None else entry["text"]
-    cells = (shown, entry["unit"], entry["raw"], entry["scaler"], entry["status"])
-    texts = ["" if cell is None else str(cell) for cell in cells]
-    return [entry["obis"], *texts, ", ".join(entry["quirks"])]
+    shown = [entry[key] for key in ("value", "text", "raw") if entry[key] is not None]
+    status = "" if entry["status"] is None else f"{entry['status']:x}"
+    unit = _UNITS.get(entry["unit"], str(entry["unit"]))
+    return [entry["obis"], str(shown[0]) if shown else "", unit, status, " ".join(entry["quirks"])]
 
 
 def _summary(doc: dict[str, Any]) -> str:
     good = sum(frame["valid"] for frame in doc["frames"])
     thrown = ", ".join(f"{reason} {count}" for reason, count in sorted(doc["discarded"].items()))
-    return f"{good} good telegrams; discarded: {thrown or 'nothing'}"
+    return f"{good} good; discarded: {thrown or 'nothing'}"

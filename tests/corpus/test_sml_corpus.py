@@ -1,0 +1,136 @@
+"""The device's SML reader and the second reader against real telegrams.
+
+The folder of telegrams is no part of the repository. Every item holds what independent
+decoders read from it; messages with a wrong checksum of their own must be refused.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from clsbench.meters import sml_document
+from clsbench.meters.sml_second_reader import frames, payload_frame
+from clsbench.paths import firmware_dir
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = Path(os.environ.get("CLSBENCH_CORPUS", ROOT.parent / "shared" / "corpus")) / "sml"
+ITEMS = sorted(path.stem for path in FOLDER.glob("*.json"))
+MICROPYTHON = Path(sys.executable).parent / "micropython"
+
+pytestmark = [
+    pytest.mark.corpus,
+    pytest.mark.skipif(not ITEMS, reason=f"no telegrams in {FOLDER} (set CLSBENCH_CORPUS)"),
+]
+
+
+@cache
+def expectation(item):
+    return json.loads((FOLDER / f"{item}.json").read_text())
+
+
+def capture(item):
+    return (FOLDER / f"{item}.bin").read_bytes()
+
+
+def valid_frames(item):
+    return [frame for frame in expectation(item)["frames"] if frame["valid"]]
+
+
+def wanted_entries(frame):
+    """Entries of a frame; none where the list's own checksum is wrong."""
+    refused = any(m["tag"] == "0701" and m["crc"] == "bad" for m in frame["messages"])
+    return [] if refused else frame["entries"]
+
+
+def numbers(entry):
+    """What must be equal in every reader's result."""
+    return {
+        "status": entry["status"],
+        "val_time": entry["val_time"],
+        "unit": entry["unit"],
+        "scaler": entry["scaler"] or 0,
+        "raw": entry.get("raw_corrected", entry["raw"]),
+    }
+
+
+def on_cpython(data):
+    return sml_document.document(data)
+
+
+def on_micropython(data):
+    if not MICROPYTHON.exists():
+        pytest.skip(f"{MICROPYTHON} is not installed on this platform")
+    done = subprocess.run(
+        [str(MICROPYTHON), sml_document.__file__],
+        input=data,
+        capture_output=True,
+        check=True,
+        env={"MICROPYPATH": str(firmware_dir())},
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("reader", [on_cpython, on_micropython])
+@pytest.mark.parametrize("item", ITEMS)
+def test_device_reads_every_valid_frame_and_entry(item, reader):
+    found = [frame for frame in reader(capture(item))["frames"] if frame["valid"]]
+    wanted = valid_frames(item)
+    assert len(found) == len(wanted)
+    for frame, want in zip(found, wanted):
+        same = ("offset", "length", "server_id") if wanted_entries(want) else ("offset", "length")
+        assert [frame[key] for key in same] == [want[key] for key in same]
+        assert frame["crc"] == want.get("crc")
+        assert [device_entry(entry) for entry in frame["entries"]] == [
+            wanted_device_entry(entry) for entry in wanted_entries(want)
+        ]
+        if wanted_entries(want):
+            assert frame["sensor_time"] == want["act_sensor_time"]
+        assert frame["refused"] == sum(m["crc"] == "bad" for m in want["messages"])
+
+
+def device_entry(entry):
+    keys = ("obis", "value", "text", "raw_sent")
+    return {**numbers(entry), **{key: entry[key] for key in keys}}
+
+
+def wanted_device_entry(entry):
+    return {
+        **numbers(entry),
+        "obis": entry["obis"],
+        "value": entry.get("value_corrected", entry.get("value")),
+        "text": entry.get("text"),
+        "raw_sent": entry["raw"],
+    }
+
+
+@pytest.mark.parametrize("reader", [on_cpython, on_micropython])
+@pytest.mark.parametrize("item", ITEMS)
+def test_device_names_every_broken_frame_where_it_is(item, reader):
+    found = [frame for frame in reader(capture(item))["frames"] if not frame["valid"]]
+    wanted = [frame for frame in expectation(item)["frames"] if not frame["valid"]]
+    assert [(frame["offset"], frame["length"]) for frame in found] == [
+        (frame["offset"], frame["length"]) for frame in wanted
+    ]
+
+
+@pytest.mark.parametrize("item", ITEMS)
+def test_second_reader_reads_the_same(item):
+    wanted = valid_frames(item)
+    data = capture(item)
+    bare = bool(wanted) and wanted[0]["kind"] == "payload"
+    found = [payload_frame(data)] if bare else frames(data)
+    assert len(found) == len(wanted)
+    for frame, want in zip(found, wanted):
+        same = ("offset", "length")
+        assert [frame[key] for key in same] == [want[key] for key in same]
+        assert frame["crc"] == want.get("crc")
+        if wanted_entries(want):
+            assert frame["server_id"] == want["server_id"]
+        assert [(entry["obis"], numbers(entry)) for entry in frame["entries"]] == [
+            (entry["obis_hex"], numbers(entry)) for entry in wanted_entries(want)
+        ]
