@@ -285,16 +285,14 @@ class Plant:
 
         Raises BadInput for an unknown feeder.
         """
-        if feeder not in self._feeders:
-            raise BadInput(f"plant has no feeder {feeder!r}; it has {sorted(self._feeders)}")
+        source = self._feeder(feeder)
         with self._lock:
             now_ms = self._advance(at_ms)
-            source = self._feeders[feeder]
             return Reading(now_ms, source.energy_w_ms, source.power_w)
 
     def max_power_w(self, feeder: str) -> int:
-        """Upper limit of a feeder's power."""
-        return self._feeders[feeder].max_power_w
+        """Upper limit of a feeder's power. Raises BadInput for an unknown feeder."""
+        return self._feeder(feeder).max_power_w
 
     @property
     def relay(self) -> bool:
@@ -306,6 +304,11 @@ class Plant:
         """The rod's changes: (t_ms, relay, power_w)."""
         with self._lock:
             return self._rod.history()
+
+    def _feeder(self, name: str) -> Feeder:
+        if name not in self._feeders:
+            raise BadInput(f"plant has no feeder {name!r}; it has {sorted(self._feeders)}")
+        return self._feeders[name]
 
     def _advance(self, to_ms: int) -> int:
         self._now_ms = to_ms if self._now_ms is None else max(to_ms, self._now_ms)

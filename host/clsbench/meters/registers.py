@@ -10,43 +10,17 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
 
 from clsbench.errors import BadInput
+from clsbench.meters.catalogue import UNITS, Register
 from clsbench.meters.load import W_MS_PER_WH, Reading
 
 NOMINAL_MV = 230_000
 _OFFSET_MV = (400, -300, 100)  # a grid is never quite symmetrical
 _DROP_MOHM = 150  # the house connection: volts lost per ampere
 
-_UNITS = {  # power of ten over the base unit
-    **dict.fromkeys(("V", "A", "W", "VA", "var", "Hz", "1", "Wh", "varh", "VAh"), 0),
-    **dict.fromkeys(("kW", "kVA", "kvar", "kWh", "kvarh", "kVAh"), 3),
-}
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 _STRUCTS = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "u64": ">Q", "i64": ">q"}
-
-
-class Register(Protocol):
-    """The facts of one register, as the meter catalogue has them.
-
-    address: wire address, from 0. function: 3 or 4. type: f32, u16, i16, u32, i32, u64 or
-    i64. An integer register holds value / 10**resolution in `unit`; a float register holds
-    the value in `unit`, cut to multiples of 10**resolution.
-    """
-
-    @property
-    def obis(self) -> str: ...
-    @property
-    def address(self) -> int: ...
-    @property
-    def function(self) -> int: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def unit(self) -> str: ...
-    @property
-    def resolution(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +29,12 @@ class MeterValues:
 
     start_wh: what the import register showed when the plant's time began. phases: how many
     carry load (3, or 1 for a single-phase meter). The load is symmetrical and purely active:
-    each phase carries its share, power factor 1, no export. serial_number: OBIS 0-0:96.1.0.
+    each phase carries its share, power factor 1, no export.
     """
 
     reading: Reading
     start_wh: int = 0
     phases: int = 3
-    serial_number: int = 0
 
     def import_wh_raw(self, scaler: int) -> int:
         """Active energy, import, in units of 10**scaler Wh, cut off as a counter does."""
@@ -114,8 +87,6 @@ class MeterValues:
             return {1: self.import_wh(), 15: self.import_wh(), 16: self.import_wh()}.get(
                 c, 0 if c in range(2, 9) else None
             )
-        if (c, d) == (96, 1):
-            return self.serial_number
         if d != 7:
             return None
         power_w = self.power_w()
@@ -205,15 +176,14 @@ class RegisterBank:
 
 def register_raw(register: Register, values: MeterValues) -> int:
     """The integer a register stands for: raw * 10**resolution in the register's unit."""
-    if register.unit not in _UNITS:
-        raise BadInput(f"register {register.obis}: unit {register.unit!r} unknown")
-    return _cut(values.quantity(register.obis), register.resolution + _UNITS[register.unit])
+    return _cut(values.quantity(register.obis), register.resolution + UNITS[register.unit][1])
 
 
 def encode_register(register: Register, values: MeterValues, word_order: str = "big") -> bytes:
     """The register's bytes as they travel: 2 per 16-bit word, words in `word_order`.
 
-    Raises BadInput for a type or unit unknown here and for a value that does not fit.
+    A float register holds the value cut to multiples of 10**resolution. Raises BadInput for a
+    quantity unknown here and for a value that does not fit.
     """
     raw = register_raw(register, values)
     data = encode_raw(register.type, raw, register.resolution)
@@ -223,7 +193,7 @@ def encode_register(register: Register, values: MeterValues, word_order: str = "
 
 
 def encode_raw(kind: str, raw: int, resolution: int = 0) -> bytes:
-    """`raw` as a register of type `kind`, most significant word first.
+    """`raw` as a register of a catalogue type (`f32`, `u16`, ...), most significant word first.
 
     A float32 holds the nearest representable value to raw * 10**resolution.
     """
@@ -231,15 +201,13 @@ def encode_raw(kind: str, raw: int, resolution: int = 0) -> bytes:
         if kind == "f32":
             return struct.pack(">f", float(raw * Fraction(10) ** resolution))
         return struct.pack(_STRUCTS[kind], raw)
-    except KeyError as error:
-        raise BadInput(f"register type {kind!r} unknown") from error
     except (struct.error, OverflowError) as error:
         raise BadInput(f"value {raw} does not fit a register of type {kind}") from error
 
 
 def _end(register: Register) -> int:
     """The address behind the register's last word."""
-    return register.address + len(encode_raw(register.type, 0)) // 2
+    return register.address + register.words
 
 
 def _cut(value: Fraction, exponent: int) -> int:
