@@ -164,9 +164,14 @@ def test_other_units_broken_requests_and_noise_get_no_answer(sdm630):
     assert master.silence(frame(2, 4, IMPORT_TOTAL, 2))
     assert master.silence(frame(0, 4, IMPORT_TOTAL, 2))
     assert master.silence(frame(1, 4, IMPORT_TOTAL, 2)[:-1] + b"\x00")
-    assert master.silence(frame(1, 4, IMPORT_TOTAL, 2)[:5])
     assert master.silence(b"\x00\xff\x13" * 30)
     assert len(meter.served()) == before
+    assert len(master.read(IMPORT_TOTAL, 2)) == 4
+
+
+def test_a_torn_request_does_not_spoil_the_next_one(sdm630):
+    _, _, master, _ = sdm630
+    assert master.silence(frame(1, 4, IMPORT_TOTAL, 2)[:5])
     assert len(master.read(IMPORT_TOTAL, 2)) == 4
 
 

@@ -116,7 +116,7 @@ class ModbusMeter:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
-        plant.max_power_w(feeder)
+        plant.max_power_w(feeder)  # refuses an unknown feeder now, not at the first request
 
     def values_at(self, at_ms: int) -> MeterValues:
         """What the registers hold at `at_ms`, or at the plant's present where that is later."""
