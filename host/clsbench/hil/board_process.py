@@ -108,7 +108,6 @@ def board_environment(home: Path, workdir: Path, speed: int) -> dict[str, str]:
         "HIL_FLASH": str(workdir / "flash.littlefs"),
         "HIL_FLASH_BLOCKS": str(facts["littlefs"]["blocks"]),
         "HIL_NOR": str(workdir / "record.nor"),
-        "HIL_NOR_SECTORS": str(facts["record_flash"]["sectors"]),
         "HIL_SHIM": str(home / "shim"),
         "HIL_SPEED": str(speed),
     }
