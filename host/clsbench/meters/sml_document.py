@@ -40,7 +40,7 @@ def _fetch(receiver, found):
         if event is None:
             return
         if event.kind == FRAME:
-            found.append(_frame(event.data))
+            found.append(frame_document(event.data))
         elif event.data in FRAME_DISCARDS:
             found.append(_broken(event))
 
@@ -52,10 +52,11 @@ def _payload_document(data):
     discarded = {}
     for reason in reasons:
         discarded[reason] = discarded.get(reason, 0) + 1
-    return {"frames": [_frame(frame)], "discarded": discarded}
+    return {"frames": [frame_document(frame)], "discarded": discarded}
 
 
-def _frame(frame):
+def frame_document(frame):
+    """One SmlFrame as `document` shows it."""
     return {
         "offset": frame.offset,
         "length": frame.length,
