@@ -6,6 +6,7 @@ Knows no HTTP and no roles: `accept` decides who is welcome and which protocol s
 """
 
 import asyncio
+import os
 import socket
 import ssl
 import weakref
@@ -95,7 +96,9 @@ class TlsListener:
             await self._make_room()
             try:
                 sock, address = await loop.sock_accept(listening)
-            except OSError:  # out of descriptors, or the peer left the queue
+            except ConnectionError:  # the peer left the queue again
+                continue
+            except OSError:  # out of descriptors: give others time to close theirs
                 await asyncio.sleep(_NO_DESCRIPTOR_PAUSE_S)
                 continue
             task = asyncio.create_task(self._handshake(sock, _text(address)))
@@ -246,7 +249,7 @@ async def _connected(host: str, port: int, place: str, timeout_s: float) -> sock
             await asyncio.get_running_loop().sock_connect(sock, (host, port))
     except OSError as error:  # TimeoutError is one
         sock.close()
-        reason = TIMED_OUT if is_timeout(error) else (error.strerror or str(error)).lower()
+        reason = TIMED_OUT if is_timeout(error) else _system_text(error)
         raise PeerSilent(f"{place}: {_late(reason, timeout_s)}. Is it running?") from error
     except asyncio.CancelledError:
         sock.close()
@@ -256,6 +259,13 @@ async def _connected(host: str, port: int, place: str, timeout_s: float) -> sock
 
 def _late(reason: str, timeout_s: float) -> str:
     return f"{reason} ({timeout_s:g} s)" if reason == TIMED_OUT else reason
+
+
+def _system_text(error: OSError) -> str:
+    """The system's own words; asyncio replaces them by its own in strerror."""
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return str(error.strerror or error).lower()
+    return os.strerror(error.errno).lower()
 
 
 def _text(address: tuple[str, int]) -> str:
