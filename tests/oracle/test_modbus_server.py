@@ -258,6 +258,13 @@ def test_a_meter_may_be_stopped_and_another_started_on_the_same_line():
             assert master.receive(9)[3:7] == struct.pack(">f", 1000.0)
 
 
+def test_a_meter_with_even_parity_and_another_map_is_served_on_a_pty():
+    with bench(model="orno_we516", start_wh=5_000) as (_, meter, master, _):
+        assert meter.model.bus.parity == "even"
+        assert 229 < struct.unpack(">f", master.read(0x000E, 2, function=3))[0] < 231
+        assert master.read(0x000E, 2, function=4) == 1
+
+
 def test_requests_and_replies_stand_in_the_event_log(tmp_path):
     path = tmp_path / "events.jsonl"
     log = EventLog(path, BenchClock(utc_ms=UTC_MS), "meter")

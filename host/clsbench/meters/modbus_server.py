@@ -7,7 +7,9 @@ Source of frames and exception codes: Modbus Application Protocol V1.1b3.
 """
 
 import asyncio
+import os
 import struct
+import termios
 import threading
 import time
 from collections import deque
@@ -33,7 +35,6 @@ SERVED_LIMIT = 2000
 _START_S = 15.0
 _FRAME_GAP_S = 0.15  # silence after which a begun request is given up; t3.5 would be 4 ms
 _EXCEPTION = 0x80
-_PARITY = {"none": "N", "even": "E", "odd": "O"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ class ModbusMeter:
         try:
             await server.serve_forever(background=True)
             self._loop = asyncio.get_running_loop()
-        except RuntimeError:  # pymodbus: "Could not start listen"; start() says so
+        except (RuntimeError, termios.error):  # start() says so
             return
         finally:
             ready.set()
@@ -296,7 +297,7 @@ class _Server(ModbusSerialServer):
             SimDevice(meter.unit, [space], action=meter.answer),
             port=meter.port,
             baudrate=bus.baud or 9600,
-            parity=_PARITY[bus.parity or "none"],
+            parity=_parity(meter.port, bus.parity),
             stopbits=bus.stop_bits or 1,
             trace_packet=self._keep,
             trace_pdu=self._filter,
@@ -316,6 +317,12 @@ class _Server(ModbusSerialServer):
             return pdu
         # pymodbus drops a request whose trace is None: a slave leaves other units' requests alone
         return cast(ModbusPDU, self.meter.receive(pdu, self._received))
+
+
+def _parity(port: str, parity: str | None) -> str:
+    """pyserial's letter. A pty carries bytes without parity and Linux refuses to set one."""
+    pty = os.path.realpath(port).startswith("/dev/pts/")
+    return "N" if pty or parity is None else parity[0].upper()
 
 
 class _Handler(ServerRequestHandler):
