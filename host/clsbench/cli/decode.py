@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -86,12 +87,16 @@ def _on_micropython(data: bytes) -> dict[str, Any]:
 
 
 def _micropython() -> Path:
-    path = Path(sys.executable).parent / "micropython"
-    if not path.exists():
+    """The interpreter: $CLSBENCH_MICROPYTHON, else beside the running Python, else on PATH."""
+    beside = Path(sys.executable).parent / "micropython"
+    named = os.environ.get("CLSBENCH_MICROPYTHON") or (beside if beside.exists() else None)
+    found = named or shutil.which("micropython")
+    if found is None:
         raise EnvironmentProblem(
-            f"{path}: not installed; this platform has no packaged MicroPython, use --on cpython"
+            f"{beside}: not installed; name a MicroPython in CLSBENCH_MICROPYTHON or use"
+            " --on cpython"
         )
-    return path
+    return Path(found)
 
 
 def _show(doc: dict[str, Any]) -> None:
