@@ -6,6 +6,7 @@ views of this file and of nothing else. Secrets never enter it: whoever logs byt
 messages, never keys.
 """
 
+import itertools
 import json
 import os
 import time
@@ -26,7 +27,7 @@ class EventLog:
     def __init__(self, path: str | os.PathLike[str] | None, clock: BenchClock, writer: str):
         self._clock = clock
         self._prefix = f"{writer}-{os.getpid()}-{time.monotonic_ns() // 1_000_000 % 10**7}"
-        self._count = 0
+        self._numbers = itertools.count(1)  # taken by several threads
         self._fd = None
         if path is not None:
             self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -53,9 +54,8 @@ class EventLog:
         """
         if lane_from not in LANES or lane_to not in LANES or kind not in KINDS:
             raise ValueError(f"event {name}: lane or kind unknown: {lane_from} {lane_to} {kind}")
-        self._count += 1
         entry = {
-            "id": f"{self._prefix}-{self._count}",
+            "id": f"{self._prefix}-{next(self._numbers)}",
             "t_ns": self._clock.now_ns() if t_ns is None else t_ns,
             "lane_from": lane_from,
             "lane_to": lane_to,

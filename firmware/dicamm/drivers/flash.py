@@ -9,7 +9,7 @@ _IOCTL_BLOCK_ERASE = 6
 class FlashRegion:
     """`sectors` sectors from `first_sector` of a block device with an erase unit of 4096 bytes.
 
-    Programming happens in whole pages of 256 bytes; bytes of 0xFF leave what stands there.
+    Programming happens in whole pages of 256 bytes and only turns ones into zeros.
     """
 
     SECTOR = 4096

@@ -210,12 +210,13 @@ class Journal:
             self._region.program(sector, offset + start, view[start : start + page])
 
     def _clear(self, slot, flag):
-        for index in range(len(self._page)):
-            self._page[index] = 0xFF
+        """Programs the slot's first page again as it stands, less one bit."""
         self._open[slot] &= 0xFF ^ flag
-        self._page[7] = 0xFF ^ flag
+        sector = slot // self._per_sector
         offset = slot % self._per_sector * SLOT
-        self._region.program(slot // self._per_sector, offset, self._page)
+        self._region.read(sector, offset, self._page)
+        self._page[7] &= 0xFF ^ flag
+        self._region.program(sector, offset, self._page)
 
     def _load(self, slot):
         offset = slot % self._per_sector * SLOT

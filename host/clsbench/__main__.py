@@ -1,0 +1,5 @@
+"""`python -m clsbench`: the same as the command `clsbench`."""
+
+from clsbench.cli.main import main
+
+main()

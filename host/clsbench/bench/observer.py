@@ -1,0 +1,132 @@
+"""Watches a DICAMM through its bench link: its log and its records become events of the one log.
+
+Only reads: acknowledges nothing, commands nothing.
+"""
+
+import asyncio
+from typing import Any
+
+from dicamm import code_texts
+
+from clsbench.bench.plant import BenchPlant
+from clsbench.device.link import LinkClient
+from clsbench.device.records import DeviceRecord, SealBroken, open_record
+from clsbench.errors import ClsbenchError
+from clsbench.eventlog import EventLog
+
+_POLL_S = 0.4
+
+
+class DeviceObserver:
+    """port: console of the board; key: the device's HMAC key.
+
+    records: all verified records seen so far, by number.
+    """
+
+    def __init__(self, port: str, key: bytes, events: EventLog):
+        self._port = port
+        self._key = key
+        self._events = events
+        self._link: LinkClient | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.records: dict[int, DeviceRecord] = {}
+        self.broken: list[str] = []
+
+    @property
+    def link(self) -> LinkClient:
+        """The open link; only after `start`."""
+        assert self._link is not None
+        return self._link
+
+    async def start(self) -> dict[str, Any]:
+        """Opens the link and returns the device's hello."""
+        self._link = await LinkClient.open(self._port)
+        self._link.on_log = self._on_log
+        hello = await self._link.hello(tries=10)
+        self._task = asyncio.create_task(self._watch())
+        return hello
+
+    async def stop(self) -> None:
+        """Closes the link."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._link is not None:
+            await self._link.close()
+
+    async def wait_ready(self, timeout_s: float = 20.0) -> dict[str, Any]:
+        """Waits until the device has a healthy meter and legal time; returns its status."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                status = await self.link.status()
+                if status["meter"]["healthy"] and status["time"]["state"] == 1:
+                    return status
+                await asyncio.sleep(0.1)
+
+    async def collect(self) -> list[DeviceRecord]:
+        """Fetches what is new now; returns all records in order of their numbers."""
+        newest = max(self.records, default=0)
+        for seq, sealed in await self.link.records(newest + 1):
+            if seq not in self.records:
+                self._take(seq, sealed)
+        return [self.records[seq] for seq in sorted(self.records)]
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_POLL_S)
+            try:
+                await self.collect()
+                # a restarted device sends its log only to a host that has said hello
+                await self.link.hello()
+            except ClsbenchError as error:
+                self._events.event(
+                    "operator", "DICAMM", "fault", "link.silent", ok=False,
+                    detail={"reason": str(error).splitlines()[0]},
+                )
+
+    def _take(self, seq: int, sealed: bytes) -> None:
+        try:
+            record = open_record(sealed, self._key)
+        except SealBroken as error:
+            self.broken.append(f"record {seq}: {error}")
+            self._events.event(
+                "DICAMM", "DICAMM", "fault", "record.broken", ok=False,
+                detail={"seq": seq, "reason": str(error)}, raw=sealed,
+            )
+            return
+        self.records[seq] = record
+        self._events.event(
+            "DICAMM",
+            "DICAMM",
+            "record",
+            f"device.taf{record.taf}",
+            uuid=record.uuid,
+            detail=record.document(),
+            raw=sealed,
+            t_ns=record.captured_ms * 1_000_000 if record.captured_ms is not None else None,
+        )
+
+    def _on_log(self, mono_ms: int, code: int, arguments: list[Any]) -> None:
+        name, severity, _text = code_texts.entry(code)
+        fault = severity != code_texts.INFO
+        self._events.event(
+            "DICAMM",
+            "DICAMM",
+            "fault" if fault else "state",
+            f"device.{name.lower()}",
+            ok=not fault,
+            detail={"mono_ms": mono_ms, "code": code, "text": code_texts.describe(code, arguments)},
+        )
+
+
+def log_load(events: EventLog, plant: BenchPlant) -> None:
+    """Writes the load's power history into the event log, for the time axis of the report."""
+    for t_ms, closed, power_w in plant.plant.history():
+        events.event(
+            "load",
+            "load",
+            "state",
+            "load.power",
+            detail={"power_w": power_w, "relay_closed": closed},
+            t_ns=t_ms * 1_000_000,
+        )
