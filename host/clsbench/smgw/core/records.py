@@ -1,0 +1,96 @@
+"""Gateway records: the content that is signed, as UTF-8 JSON without blanks, keys sorted.
+
+Knows the fields of a TAF7 and a TAF16 record and how status and time state come into them.
+Sequence numbers are given by the store, signatures made by `cms`.
+Sources: FlexMC final report (UUID, CLS-ID, text, event time beside value and sequence
+number); BSI publishes no message format for TAF16, so the field names are this project's.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from clsbench.smgw.core import status
+from clsbench.smgw.core.profiles import TafProfile
+from clsbench.smgw.core.readings import OriginalReading
+from clsbench.smgw.core.taf7 import Slot
+from clsbench.smgw.core.taf16 import Announcement
+
+SYNCHRONISED = "synchronised"
+MAX_DEVIATION_MS = 27_000  # 3 % of a registration period of 900 s
+
+
+@dataclass(frozen=True, slots=True)
+class TimeState:
+    """The gateway's legal time. state: unset, synchronised or holdover; bound_ms: deviation."""
+
+    state: str = SYNCHRONISED
+    bound_ms: int | None = 0
+
+    @property
+    def valid(self) -> bool:
+        """True when a reading made now may be billed."""
+        known = self.bound_ms is not None and self.bound_ms < MAX_DEVIATION_MS
+        return self.state == SYNCHRONISED and known
+
+
+def taf16_record(
+    smgw_id: str,
+    taf: TafProfile,
+    seq: int,
+    announcement: Announcement,
+    reading: OriginalReading,
+    time_state: TimeState,
+) -> dict[str, Any]:
+    """The record of an event: the reading taken for it and what its source announced."""
+    return {
+        **_common(smgw_id, taf, seq, time_state, reading),
+        "type": "taf16",
+        "uuid": announcement.uuid,
+        "cls_id": announcement.cls_id,
+        "event": announcement.event,
+        "text": announcement.text,
+        "event_ms": announcement.event_ms,
+        "source": announcement.source,
+    }
+
+
+def taf7_record(
+    smgw_id: str, taf: TafProfile, seq: int, slot: Slot, time_state: TimeState
+) -> dict[str, Any]:
+    """The record of a due time; a gap has no values, no capture time, and says NO_VALUE."""
+    return {
+        **_common(smgw_id, taf, seq, time_state, slot.reading),
+        "type": "taf7",
+        "due_ms": slot.due_ms,
+        "source": None,
+    }
+
+
+def content_bytes(record: dict[str, Any]) -> bytes:
+    """The bytes to be signed."""
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8")
+
+
+def _common(
+    smgw_id: str,
+    taf: TafProfile,
+    seq: int,
+    time_state: TimeState,
+    reading: OriginalReading | None,
+) -> dict[str, Any]:
+    bits = [] if time_state.valid else [status.TIME_NOT_VALID]
+    if reading is None:
+        bits.append(status.NO_VALUE)
+    word = status.combine(bits, reading.meter_word if reading else 0)
+    return {
+        "smgw_id": smgw_id,
+        "profile_id": taf.profile_id,
+        "seq": seq,
+        "captured_ms": reading.captured_ms if reading else None,
+        "meter_id": reading.meter_id if reading else taf.meter_id,
+        "values": [value.as_json() for value in reading.values] if reading else [],
+        "status": status.to_hex(word),
+        "time_state": time_state.state,
+    }

@@ -1,0 +1,163 @@
+"""The gateway's database: its tables, their versions, and how it is opened.
+
+One process writes (a lock file sees to it), in WAL mode, and a commit returns only after the
+data is on the disk. A later version appends a script to MIGRATIONS and changes none.
+"""
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+
+from clsbench.errors import EnvironmentProblem
+
+FILE_NAME = "smgw.sqlite"
+LOCK_NAME = "smgw.lock"
+
+_VERSION_1 = """
+CREATE TABLE sequences (          -- the last number given out; never goes back
+    name TEXT PRIMARY KEY,
+    last INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE facts (              -- single values the gateway remembers
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE original_readings (
+    id INTEGER PRIMARY KEY,
+    meter TEXT NOT NULL,          -- as the meter profile names it
+    meter_id TEXT NOT NULL,
+    captured_ms INTEGER NOT NULL,
+    meter_word INTEGER NOT NULL,
+    reading TEXT NOT NULL,        -- JSON list of values
+    telegram BLOB NOT NULL
+) STRICT;
+CREATE INDEX original_readings_by_time ON original_readings (meter, captured_ms);
+
+CREATE TABLE gateway_records (
+    id INTEGER PRIMARY KEY,
+    profile_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    uuid TEXT,
+    event TEXT,
+    due_ms INTEGER,
+    captured_ms INTEGER,
+    content BLOB NOT NULL,
+    cms BLOB NOT NULL,
+    UNIQUE (profile_id, seq),
+    UNIQUE (profile_id, uuid, event),
+    UNIQUE (profile_id, due_ms)
+) STRICT;
+
+CREATE TABLE deliveries (         -- which market participant gets which gateway record
+    record_id INTEGER NOT NULL REFERENCES gateway_records (id),
+    emt TEXT NOT NULL,
+    delivered_ms INTEGER,
+    PRIMARY KEY (record_id, emt)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_open ON deliveries (emt, record_id) WHERE delivered_ms IS NULL;
+
+CREATE TABLE events (             -- announced and recorded
+    uuid TEXT NOT NULL,
+    event TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    source TEXT NOT NULL,
+    announced_ms INTEGER NOT NULL,
+    PRIMARY KEY (uuid, event)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE commands (
+    id TEXT PRIMARY KEY,
+    command TEXT NOT NULL,        -- JSON, as received
+    state TEXT NOT NULL CHECK (state IN ('open', 'answered', 'expired')),
+    answer TEXT,                  -- JSON
+    received_ms INTEGER NOT NULL,
+    answered_ms INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE device_records (     -- sealed by the control box, passed on unopened
+    cls_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    received_ms INTEGER NOT NULL,
+    PRIMARY KEY (cls_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE device_deliveries (
+    emt TEXT NOT NULL,
+    cls_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    delivered_ms INTEGER NOT NULL,
+    PRIMARY KEY (emt, cls_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE logs (
+    log TEXT NOT NULL,            -- system, calibration, or consumer/<final consumer>
+    number INTEGER NOT NULL,
+    t_ms INTEGER NOT NULL,
+    level TEXT NOT NULL,
+    event TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    message TEXT NOT NULL,
+    PRIMARY KEY (log, number)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS = (_VERSION_1,)
+
+
+def lock_state_dir(state_dir: Path) -> int:
+    """Takes the directory for this process; returns the lock's file descriptor.
+
+    The lock ends with the process, however it ends. Raises EnvironmentProblem when another
+    process holds it or the directory cannot be made.
+    """
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(state_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise EnvironmentProblem(f"state_dir {state_dir}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise EnvironmentProblem(
+            f"state_dir {state_dir} is in use by another gateway process; "
+            "stop it or choose another state_dir"
+        ) from error
+    return lock
+
+
+def open_database(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Connection:
+    """The database at `path`, brought to the newest version; made when it does not exist.
+
+    The connection is in autocommit mode: transactions are begun explicitly.
+    Raises EnvironmentProblem when the file is no database or was written by a newer version.
+    """
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        _migrate(connection, path, migrations)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise EnvironmentProblem(f"{path}: {error}; move it away to begin anew") from error
+    except EnvironmentProblem:
+        connection.close()
+        raise
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, migrations: tuple[str, ...]) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(migrations):
+        raise EnvironmentProblem(
+            f"{path} has schema version {version}, this program knows {len(migrations)}; "
+            "use the newer program"
+        )
+    for number, script in enumerate(migrations[version:], version + 1):
+        connection.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")

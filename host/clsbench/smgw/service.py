@@ -1,0 +1,216 @@
+"""The gateway as a whole: makes the parts, ties them together, runs them, ends them.
+
+Holds no rule of its own. Order matters in two places: quarter-hour series are taken up
+before any meter is read, and the store is closed last.
+"""
+
+import asyncio
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from clsbench.clock import BenchClock
+from clsbench.errors import BadInput, ClsbenchError
+from clsbench.eventlog import EventLog
+from clsbench.net import tls
+from clsbench.net.tls import Identity
+from clsbench.smgw.commands import CommandDesk
+from clsbench.smgw.config import SmgwConfig, meter_profile
+from clsbench.smgw.core import cms
+from clsbench.smgw.core.profiles import Endpoint, Profiles, TafProfile
+from clsbench.smgw.core.rights import Rights
+from clsbench.smgw.exchange import Exchange
+from clsbench.smgw.han.resources import ClsResources
+from clsbench.smgw.han.server import HanInterface
+from clsbench.smgw.journal import Journal
+from clsbench.smgw.lmn.reader import MeterReader
+from clsbench.smgw.store import Store
+from clsbench.smgw.tariffs import Sign, Tariffs
+from clsbench.smgw.wan.channels import Channel, EmtChannels
+from clsbench.smgw.wan.delivery import Delivery
+from clsbench.smgw.wan.resources import EmtResources, GwaResources
+from clsbench.smgw.worker import StoreWorker
+
+PROFILES_FACT = "profiles-digest"
+
+
+class Gateway:
+    """One gateway. `start`, then `run_until`, then `close`, whatever happened."""
+
+    def __init__(self, config: SmgwConfig):
+        self._config = config
+        self._clock = BenchClock.from_spec(config.smgw.clock)
+        self._profiles = config.profiles()
+        self._events = EventLog(config.smgw.event_log or None, self._clock, "smgw")
+        self._store = Store(config.smgw.state_dir)
+        self._worker = StoreWorker(asyncio.get_running_loop())
+        self._journal = Journal(self._events, self._store, self._worker, self._clock)
+        self._tasks: list[asyncio.Task[None]] = []
+        try:
+            self._build()
+        except ClsbenchError:
+            self._worker.close()
+            self._store.close()
+            self._events.close()
+            raise
+
+    async def start(self) -> dict[str, int]:
+        """Starts everything; returns the ports listened on. Raises EnvironmentProblem."""
+        await self._worker.run(self._exchange.expire_open_commands)
+        await self._note_profiles()
+        await self._tariffs.start()
+        han = self._config.han
+        port = await self._han.start(han.host, han.port)
+        runs = [reader.run() for reader in self._readers]
+        runs += [self._management.run(), self._tariffs.run()]
+        runs += [delivery.run() for delivery in self._deliveries.values()]
+        self._tasks = [asyncio.create_task(run) for run in runs]
+        self._journal.system("start", self._profiles.smgw_id, "gateway started")
+        self._journal.event("SMGW", "SMGW", "state", "start", detail={"han_port": port})
+        return {"han": port}
+
+    async def run_until(self, stop: asyncio.Event) -> None:
+        """Returns when `stop` is set. Raises what a part that broke raised."""
+        stopped = asyncio.create_task(stop.wait())
+        waiting = {stopped, self._worker.broken, *self._tasks}
+        try:
+            while not stopped.done():
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for part in done:
+                    part.result()
+        finally:
+            stopped.cancel()
+
+    async def close(self) -> None:
+        """Ends everything; what was taken on is written before this returns."""
+        await self._han.close()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._channels.close()
+        await self._tariffs.close()
+        self._journal.event("SMGW", "SMGW", "state", "stop")
+        self._journal.system("stop", self._profiles.smgw_id, "gateway stopped")
+        await asyncio.to_thread(self._worker.close)
+        self._store.close()
+        self._events.close()
+
+    def _build(self) -> None:
+        config, profiles, clock = self._config, self._profiles, self._clock
+        common = (self._worker, self._journal, clock)
+        self._exchange = Exchange(self._store)
+        authority = Rights(profiles, config.gwa.name)
+        desk = CommandDesk(self._exchange, *common, config.timing.command_s)
+        self._tariffs = Tariffs(
+            profiles,
+            self._signer(),
+            config.time_state(),
+            self._store,
+            *common,
+            config.timing.event_s,
+            self._record_written,
+        )
+        self._build_wan(authority, desk)
+        resources = ClsResources(
+            authority,
+            self._tariffs,
+            desk,
+            self._exchange,
+            *common,
+            config.time_state(),
+            self._device_records_stored,
+        )
+        han_context = tls.han_server(self._identity("han/smgw"), self._path("han/ca.crt.pem"))
+        self._han = HanInterface(han_context, authority, resources, self._journal)
+        self._readers = [
+            MeterReader(
+                meter_profile(lmn), lmn.port, lmn.baud, clock, self._journal, self._tariffs.take
+            )
+            for lmn in config.lmn
+        ]
+
+    def _build_wan(self, authority: Rights, desk: CommandDesk) -> None:
+        config, journal = self._config, self._journal
+        context = tls.wan_client(self._identity("smgw/tls"), self._path("wan-trust.pem"))
+        emt = EmtResources(authority, journal, desk, self._tariffs)
+        self._channels = EmtChannels(context, emt.router.answer, journal)
+        gwa = GwaResources(
+            authority, journal, self._channels, self._status, config.timing.connect_s
+        )
+        self._management = Channel(
+            "management",
+            Endpoint(config.gwa.host, config.gwa.port),
+            context,
+            "GWA",
+            config.gwa.name,
+            gwa.router.answer,
+            journal,
+        )
+        self._deliveries = {
+            emt.name: Delivery(
+                emt, context, self._store, self._exchange, self._worker, journal, self._clock
+            )
+            for emt in self._profiles.emts
+        }
+
+    def _record_written(self, taf: TafProfile) -> None:
+        self._deliveries[taf.emt].wake()
+
+    def _device_records_stored(self, cls_id: str) -> None:
+        for emt in self._profiles.emts:
+            if cls_id in emt.cls_ids:
+                self._deliveries[emt.name].wake()
+
+    async def _status(self) -> dict[str, Any]:
+        state = self._config.time_state()
+        last = {reader.key: reader.last for reader in self._readers}
+        return {
+            "smgw_id": self._profiles.smgw_id,
+            "utc_ms": self._clock.now_ms(),
+            "time_state": state.state,
+            "bound_ms": state.bound_ms,
+            "channels": self._channels.states(),
+            "meters": {
+                key: {"meter_id": reading.meter_id, "captured_ms": reading.captured_ms}
+                for key, reading in last.items()
+                if reading is not None
+            },
+            "last_seq": await self._worker.run(self._store.last_seqs),
+            "undelivered": await self._worker.run(self._store.undelivered_count),
+        }
+
+    async def _note_profiles(self) -> None:
+        digest = _digest(self._profiles)
+        if digest == await self._worker.run(self._store.fact, PROFILES_FACT):
+            return
+        await self._worker.run(self._store.remember, PROFILES_FACT, digest)
+        message = f"profiles in force, SHA-256 {digest}"
+        self._journal.calibration("profiles.changed", self._config.gwa.name, message)
+
+    def _signer(self) -> Sign:
+        identity = self._identity("smgw/sig")
+        try:
+            cert, key = identity.cert.read_bytes(), identity.key.read_bytes()
+        except OSError as error:
+            raise BadInput(
+                f"{error.filename}: {error.strerror}. Make a test PKI: clsbench pki init --out DIR"
+            ) from error
+
+        def sign(content: bytes) -> bytes:
+            now = datetime.fromtimestamp(self._clock.now_ms() // 1000, UTC)
+            return cms.sign(content, cert, key, now)
+
+        sign(b"")  # a wrong key is found at start, not at the first record
+        return sign
+
+    def _identity(self, stem: str) -> Identity:
+        return Identity(self._path(f"{stem}.crt.pem"), self._path(f"{stem}.key.pem"))
+
+    def _path(self, name: str) -> Path:
+        return self._config.pki.dir / name
+
+
+def _digest(profiles: Profiles) -> str:
+    return hashlib.sha256(repr(profiles).encode()).hexdigest()

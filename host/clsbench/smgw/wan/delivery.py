@@ -1,0 +1,209 @@
+"""Brings records to a market participant: gateway records (CMS) and sealed device records.
+
+The gateway opens TLS to the delivery port and asks; what is not acknowledged stays in the
+store and is sent again, oldest first, also after a restart. The receiver deduplicates. A
+record that the receiver refuses does not hold up those behind it.
+"""
+
+import asyncio
+import ssl
+
+from clsbench.clock import BenchClock
+from clsbench.errors import BadInput, PeerRefused, PeerSilent
+from clsbench.net.listener import open_tls
+from clsbench.net.reverse import HttpAnswer, HttpOverStream, http_client_protocol
+from clsbench.smgw.core.profiles import EmtProfile
+from clsbench.smgw.exchange import Exchange
+from clsbench.smgw.journal import FAILURE, SMGW, WARNING, Journal
+from clsbench.smgw.store import Outgoing, Store
+from clsbench.smgw.wan.channels import Backoff
+from clsbench.smgw.worker import StoreWorker
+
+BATCH = 32
+MAX_BODY_BYTES = 32_768
+IDLE_S = 30.0  # the connection is closed when nothing was to be sent for this long
+RETRY_MAX_S = 30.0
+
+
+class Delivery:
+    """The outbox of one market participant; `wake()` when something new is to be sent."""
+
+    def __init__(
+        self,
+        emt: EmtProfile,
+        context: ssl.SSLContext,
+        store: Store,
+        exchange: Exchange,
+        worker: StoreWorker,
+        journal: Journal,
+        clock: BenchClock,
+    ):
+        self._emt = emt
+        self._context = context
+        self._store = store
+        self._exchange = exchange
+        self._worker = worker
+        self._journal = journal
+        self._clock = clock
+        self._wake = asyncio.Event()
+        self._http: HttpOverStream | None = None
+        self._last_problem = ""
+
+    def wake(self) -> None:
+        """Something new is to be sent."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Delivers for ever."""
+        backoff = Backoff(RETRY_MAX_S)
+        try:
+            while True:
+                self._wake.clear()
+                try:
+                    refused = await self._deliver_all()
+                except (PeerSilent, PeerRefused, BadInput) as error:
+                    self._problem(str(error))
+                    refused = 1
+                if refused:
+                    self._hang_up()
+                    await backoff.pause()
+                else:
+                    backoff.reset()
+                    await self._wait_for_more()
+        finally:
+            self._hang_up()
+
+    async def _deliver_all(self) -> int:
+        """Sends everything once; returns how much of it was refused. Raises PeerSilent."""
+        refused = after_id = 0
+        while batch := await self._worker.run(
+            self._store.undelivered, self._emt.name, after_id, BATCH
+        ):
+            for record in batch:
+                refused += not await self._send_record(record)
+                after_id = record.record_id
+        for cls_id in self._emt.cls_ids:
+            refused += not await self._send_device_records(cls_id)
+        return refused
+
+    async def _send_record(self, record: Outgoing) -> bool:
+        answer = await self._post("/emt/v1/records", record.cms, "application/cms")
+        stored = answer.status == 200 and _field(answer, "stored") is True
+        detail = {
+            "emt": self._emt.name,
+            "profile_id": record.profile_id,
+            "seq": record.seq,
+            "status": answer.status,
+        }
+        self._journal.event(
+            SMGW,
+            "aEMT",
+            "message",
+            "delivery.record",
+            uuid=record.uuid,
+            ok=stored,
+            detail=detail,
+            raw=record.cms,
+        )
+        if stored:
+            now = self._clock.now_ms()
+            await self._worker.run(self._store.delivered, record.record_id, self._emt.name, now)
+            self._last_problem = ""
+        else:
+            what = f"record {record.seq} of {record.profile_id}"
+            self._problem(f"{what} refused with {answer.status}: {answer.error_text()}")
+        return stored
+
+    async def _send_device_records(self, cls_id: str) -> bool:
+        while rows := await self._worker.run(
+            self._exchange.unforwarded, self._emt.name, cls_id, BATCH
+        ):
+            rows = _fitting(rows)
+            seqs = [seq for seq, _ in rows]
+            body = b"".join(sealed for _, sealed in rows)
+            path = f"/emt/v1/cls-records/{cls_id}"
+            answer = await self._post(path, body, "application/cbor-seq")
+            good = answer.status == 200
+            self._journal.event(
+                SMGW,
+                "aEMT",
+                "message",
+                "delivery.device",
+                ok=good,
+                detail={
+                    "emt": self._emt.name,
+                    "cls_id": cls_id,
+                    "seqs": seqs,
+                    "status": answer.status,
+                    "acknowledged": _field(answer, "acknowledged"),
+                },
+                raw=body,
+            )
+            if not good:
+                what = f"records {seqs[0]}..{seqs[-1]} of {cls_id}"
+                self._problem(f"{what} refused with {answer.status}: {answer.error_text()}")
+                return False
+            now = self._clock.now_ms()
+            await self._worker.run(self._exchange.forwarded, self._emt.name, cls_id, seqs, now)
+            self._last_problem = ""
+        return True
+
+    async def _post(self, path: str, body: bytes, content_type: str) -> HttpAnswer:
+        if self._http is None or self._http.closed:
+            self._http = await self._open()
+        return await self._http.request("POST", path, body=body, content_type=content_type)
+
+    async def _open(self) -> HttpOverStream:
+        opened: asyncio.Future[HttpOverStream] = asyncio.get_running_loop().create_future()
+        place = self._emt.delivery
+        name = f"delivery of {self._emt.name}"
+        await open_tls(
+            place.host,
+            place.port,
+            self._context,
+            "EMT",
+            self._emt.name,
+            lambda: http_client_protocol(opened.set_result, name),
+        )
+        detail = {"emt": self._emt.name, "address": f"{place.host}:{place.port}"}
+        self._journal.event(SMGW, "aEMT", "state", "delivery.open", detail=detail)
+        return await opened
+
+    async def _wait_for_more(self) -> None:
+        try:
+            async with asyncio.timeout(IDLE_S):
+                await self._wake.wait()
+        except TimeoutError:
+            self._hang_up()
+            await self._wake.wait()
+
+    def _hang_up(self) -> None:
+        if self._http is not None:
+            self._http.close()
+            self._http = None
+
+    def _problem(self, reason: str) -> None:
+        if reason == self._last_problem:
+            return  # the same failure over and over is told once
+        self._last_problem = reason
+        detail = {"emt": self._emt.name, "reason": reason}
+        self._journal.event(SMGW, "aEMT", "fault", "delivery.failed", ok=False, detail=detail)
+        self._journal.system("delivery.failed", self._emt.name, reason, WARNING, FAILURE)
+
+
+def _fitting(rows: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    total, count = 0, 0
+    for _, sealed in rows:
+        total += len(sealed)
+        if total > MAX_BODY_BYTES and count:
+            break
+        count += 1
+    return rows[:count]
+
+
+def _field(answer: HttpAnswer, name: str):
+    try:
+        content = answer.json()
+    except BadInput:
+        return None
+    return content.get(name) if isinstance(content, dict) else None

@@ -1,0 +1,150 @@
+"""What the gateway answers on the WAN: to its administrator and to market participants.
+
+Translates between HTTP and the gateway's parts; decides nothing that `core.rights` decides.
+Source: FlexMC final report (Connect, events and commands over the aEMT channel). Paths and
+names are this project's.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from clsbench.pki.names import Peer
+from clsbench.smgw.commands import ClsSilent, CommandConflict, CommandDesk
+from clsbench.smgw.core import rights
+from clsbench.smgw.core.commands import read_command
+from clsbench.smgw.core.fields import object_body, text_field
+from clsbench.smgw.core.profiles import EmtProfile
+from clsbench.smgw.core.rights import Grant, Refusal, Rights, Target
+from clsbench.smgw.core.taf16 import WAN, Conflict, read_announcement
+from clsbench.smgw.journal import LANE_OF_ROLE, SMGW, Journal
+from clsbench.smgw.rest import CLS_ID, Call, HttpRefusal, Router
+from clsbench.smgw.tariffs import MeterSilent, Tariffs
+from clsbench.smgw.wan.channels import ChannelRefused, EmtChannels
+
+GWA_BASE = "/smgw/gwa/v1"
+EMT_BASE = "/smgw/emt/v1"
+MAX_NAME_BYTES = 64
+
+Status = Callable[[], Awaitable[dict[str, Any]]]
+
+
+class _Resources:
+    def __init__(self, authority: Rights, journal: Journal):
+        self.journal = journal
+        self._rights = authority
+        self.router = Router(self._refused)
+
+    def granted(self, call: Call, action: str, target: Target, uuid: str | None = None) -> Grant:
+        """The grant. Raises HttpRefusal."""
+        verdict = self._rights.decide(call.peer, action, target)
+        if isinstance(verdict, Refusal):
+            raise HttpRefusal(verdict.http_status, verdict.reason, uuid)
+        return verdict
+
+    def _refused(self, peer: Peer, request: web.BaseRequest, refusal: HttpRefusal) -> None:
+        detail = {"method": request.method, "path": request.path, "status": refusal.status}
+        self.journal.refused(
+            LANE_OF_ROLE[peer.role], "wan.refused", peer.name, str(refusal), refusal.uuid, detail
+        )
+
+
+class GwaResources(_Resources):
+    """For the administrator: Connect, Disconnect, status. connect_s: real time a channel has."""
+
+    def __init__(
+        self,
+        authority: Rights,
+        journal: Journal,
+        channels: EmtChannels,
+        status: Status,
+        connect_s: float,
+    ):
+        super().__init__(authority, journal)
+        self._channels = channels
+        self._status = status
+        self._connect_s = connect_s
+        self.router.add("POST", f"{GWA_BASE}/fas/connect", self.connect)
+        self.router.add("POST", f"{GWA_BASE}/fas/disconnect", self.disconnect)
+        self.router.add("GET", f"{GWA_BASE}/rts/status", self.status)
+
+    async def connect(self, call: Call) -> web.Response:
+        """Opens the channel to a market participant and keeps it open."""
+        emt = self._emt(call, rights.CONNECT)
+        self.journal.event("GWA", SMGW, "message", "connect", detail={"emt_id": emt.name})
+        self.journal.system("connect", call.peer.name, f"channel to {emt.name} wanted")
+        try:
+            await self._channels.connect(emt, self._connect_s)
+        except ChannelRefused as refused:
+            raise HttpRefusal(502, str(refused)) from refused
+        return web.json_response({"state": "open"})
+
+    async def disconnect(self, call: Call) -> web.Response:
+        """Ends the channel to a market participant."""
+        emt = self._emt(call, rights.DISCONNECT)
+        self.journal.event("GWA", SMGW, "message", "disconnect", detail={"emt_id": emt.name})
+        self.journal.system("disconnect", call.peer.name, f"channel to {emt.name} unwanted")
+        await self._channels.disconnect(emt.name)
+        return web.json_response({"state": "closed"})
+
+    async def status(self, call: Call) -> web.Response:
+        """How the gateway is."""
+        self.granted(call, rights.READ_STATUS, rights.NOTHING)
+        return web.json_response(await self._status())
+
+    def _emt(self, call: Call, action: str) -> EmtProfile:
+        name = text_field(object_body(call.json()), "emt_id", MAX_NAME_BYTES)
+        emt = self.granted(call, action, Target(emt=name)).emt
+        if emt is None:
+            raise HttpRefusal(404, f"no EMT profile '{name}'")
+        return emt
+
+
+class EmtResources(_Resources):
+    """For market participants: commands to control boxes, events of their own."""
+
+    def __init__(self, authority: Rights, journal: Journal, desk: CommandDesk, tariffs: Tariffs):
+        super().__init__(authority, journal)
+        self._desk = desk
+        self._tariffs = tariffs
+        self.router.add("POST", f"{EMT_BASE}/cls/{CLS_ID}/command", self.command)
+        self.router.add("POST", f"{EMT_BASE}/fas/event", self.event)
+
+    async def command(self, call: Call) -> web.Response:
+        """Forwards a command to a control box and answers with what the box said."""
+        command = read_command(call.json(), call.params["cls_id"].upper(), call.peer.name)
+        self.journal.event(
+            "aEMT",
+            SMGW,
+            "message",
+            "command.in",
+            uuid=command.uuid,
+            detail=command.for_cls()
+            | {"cls_id": command.cls_id, "taf_profile": command.taf_profile},
+        )
+        target = Target(cls_id=command.cls_id, taf_profile=command.taf_profile)
+        grant = self.granted(call, rights.COMMAND_CLS, target, command.uuid)
+        try:
+            answer = await self._desk.submit(command, grant.tafs[0].final_consumer)
+        except CommandConflict as conflict:
+            raise HttpRefusal(409, str(conflict), command.uuid) from conflict
+        except ClsSilent as silent:
+            raise HttpRefusal(504, str(silent), command.uuid) from silent
+        return web.json_response(answer.as_json())
+
+    async def event(self, call: Call) -> web.Response:
+        """An event that the market participant causes; the body names the TAF16 profile."""
+        body = object_body(call.json())
+        announcement = read_announcement(body, WAN)
+        profile_id = text_field(body, "taf_profile", MAX_NAME_BYTES)
+        target = Target(cls_id=announcement.cls_id, taf_profile=profile_id)
+        grant = self.granted(call, rights.SIGNAL_EVENT, target, announcement.uuid)
+        try:
+            records = await self._tariffs.announce(announcement, grant.tafs)
+        except Conflict as conflict:
+            raise HttpRefusal(409, str(conflict), announcement.uuid) from conflict
+        except MeterSilent as silent:
+            raise HttpRefusal(503, str(silent), announcement.uuid) from silent
+        first = records[0]
+        return web.json_response({"seq": first.seq, "captured_ms": first.captured_ms})
