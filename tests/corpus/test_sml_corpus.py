@@ -7,12 +7,12 @@ decoders read from it; messages with a wrong checksum of their own must be refus
 import json
 import os
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from clsbench.hil.interpreter import find_micropython
 from clsbench.meters import sml_document
 from clsbench.meters.sml_second_reader import frames, payload_frame
 from clsbench.paths import firmware_dir
@@ -20,7 +20,6 @@ from clsbench.paths import firmware_dir
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("CLSBENCH_CORPUS", ROOT.parent / "shared" / "corpus")) / "sml"
 ITEMS = sorted(path.stem for path in FOLDER.glob("*.json"))
-MICROPYTHON = Path(sys.executable).parent / "micropython"
 
 pytestmark = [
     pytest.mark.corpus,
@@ -63,10 +62,8 @@ def on_cpython(data):
 
 
 def on_micropython(data):
-    if not MICROPYTHON.exists():
-        pytest.skip(f"{MICROPYTHON} is not installed on this platform")
     done = subprocess.run(
-        [str(MICROPYTHON), sml_document.__file__],
+        [str(find_micropython()), sml_document.__file__],
         input=data,
         capture_output=True,
         check=True,

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from clsbench.errors import BadInput, EnvironmentProblem
+from clsbench.hil.interpreter import find_micropython
 from clsbench.meters import sml_document
 from clsbench.meters.device_id import device_id
 from clsbench.paths import firmware_dir
@@ -70,7 +70,7 @@ def _read(name: str) -> bytes:
 
 
 def _on_micropython(data: bytes) -> dict[str, Any]:
-    command = [str(_micropython()), sml_document.__file__]
+    command = [str(find_micropython()), sml_document.__file__]
     environment = {**os.environ, "MICROPYPATH": str(firmware_dir())}
     try:
         done = subprocess.run(
@@ -84,19 +84,6 @@ def _on_micropython(data: bytes) -> dict[str, Any]:
             + done.stderr.decode(errors="replace").strip()
         )
     return json.loads(done.stdout)
-
-
-def _micropython() -> Path:
-    """The interpreter: $CLSBENCH_MICROPYTHON, else beside the running Python, else on PATH."""
-    beside = Path(sys.executable).parent / "micropython"
-    named = os.environ.get("CLSBENCH_MICROPYTHON") or (beside if beside.exists() else None)
-    found = named or shutil.which("micropython")
-    if found is None:
-        raise EnvironmentProblem(
-            f"{beside}: not installed; name a MicroPython in CLSBENCH_MICROPYTHON or use"
-            " --on cpython"
-        )
-    return Path(found)
 
 
 def _show(doc: dict[str, Any]) -> None:
