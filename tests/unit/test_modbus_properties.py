@@ -1,4 +1,4 @@
-"""Whatever arrives, in whatever pieces: one verdict, no exception, data only from a whole reply."""
+"""Whatever arrives, in whatever pieces: one verdict, no exception, data only from a reply."""
 
 import functools
 

@@ -107,9 +107,13 @@ class RtuClient:
     over and counted. The reply to a single write equals its request: on a bus that echoes, give
     local_echo=True, else the echo would confirm the write.
 
+    expected_bytes: missing to a regular reply, 0 when nothing is awaited; an exception is shorter.
+    payload: the register bytes (memoryview) after DONE, valid until the next request.
     discarded: "stray" and "trailing" count bytes, "echo" echoes, the others refused replies.
     Total: no received byte raises. ValueError only for a request that Modbus cannot say.
     """
+
+    # No property here: one would make MicroPython search the class at every attribute it stores.
 
     def __init__(self, local_echo=False):
         self.discarded = {"stray": 0, "trailing": 0, "echo": 0}
@@ -119,6 +123,7 @@ class RtuClient:
         self.error = NONE
         self.exception_code = 0
         self.register_count = 0
+        self.expected_bytes = 0
         self._local_echo = local_echo
         self._tx = bytearray(MAX_FRAME)
         self._tx_length = 0
@@ -128,6 +133,7 @@ class RtuClient:
         self.payload = self._payloads[0]
         self._count = 0  # registers asked for; 0 for a write
         self._length = 0  # of the regular reply
+        self._third = -1  # third byte of a reply that no echo can be mistaken for, or -1
         self._have = 0  # bytes received
         self._need = 0  # the count of bytes at which the next decision can fall
         self._base = 0  # where the reply may begin: behind the echo
@@ -171,14 +177,22 @@ class RtuClient:
             size = count
         at = 0
         while at < size and self.status == PENDING:
-            take = min(self._need - self._have, size - at)
-            copy_bytes(self._rx, self._have, data, at, take)
-            self._have += take
+            have = self._have
+            take = self._need - have
+            if take > size - at:
+                take = size - at
+            copy_bytes(self._rx, have, data, at, take)
+            have += take
             at += take
-            if self._have >= self._need:
+            self._have = have
+            if have >= self._need and not self._regular(have):
                 self._judge(False)
         if at < size:
             self.discarded["trailing"] += size - at
+        if self.status == PENDING:
+            self.expected_bytes = max(self._start + self._length - self._have, 1)
+        else:
+            self.expected_bytes = 0
         return self.status
 
     def timeout(self):
@@ -191,20 +205,18 @@ class RtuClient:
             self._judge(True)
         if self.status == PENDING:
             self._fail(self._diagnosis())
+        self.expected_bytes = 0
         return self.status
 
-    @property
-    def expected_bytes(self):
-        """Bytes missing to a regular reply, 0 when nothing is awaited. An exception is shorter."""
-        if self.status != PENDING:
-            return 0
-        return max(self._start + self._length - self._have, 1)
-
     def _begin(self, length, count, reply):
-        length = put_crc(self._tx, length)
+        tx = self._tx
+        length = put_crc(tx, length)
         self._tx_length = length
         self._count = count
         self._length = reply
+        self._third = 2 * count
+        if not count or self._local_echo or tx[2] == 2 * count:
+            self._third = -1
         self._have = 0
         self._need = _HEADER
         self._base = 0
@@ -214,11 +226,27 @@ class RtuClient:
         self.error = NONE
         self.exception_code = 0
         self.register_count = 0
+        self.expected_bytes = reply
         self.payload = self._payloads[0]
         self.status = PENDING
         if length not in self._requests:
-            self._requests[length] = memoryview(self._tx)[:length]
+            self._requests[length] = memoryview(tx)[:length]
         return self._requests[length]
+
+    def _regular(self, have):
+        """The short way of _judge: a read's reply that begins with the first byte received."""
+        rx = self._rx
+        tx = self._tx
+        if self._start or rx[2] != self._third or rx[1] != tx[1] or rx[0] != tx[0]:
+            return False
+        length = self._length
+        if have < length:
+            self._need = length
+            return True
+        if not crc_fits(rx, 0, length):
+            return False
+        self._accept(0)
+        return True
 
     def _judge(self, last):
         """Decides as far as the bytes allow, else sets `_need`. last: no more bytes will come."""
@@ -310,8 +338,8 @@ class RtuClient:
         return index >= count
 
     def _accept(self, at):
-        self.discarded["stray"] += at - self._base
         if at:
+            self.discarded["stray"] += at - self._base
             copy_bytes(self._rx, 0, self._rx, at, self._length)
         if self._count not in self._payloads:
             end = _HEADER + 2 * self._count
