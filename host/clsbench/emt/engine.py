@@ -158,7 +158,7 @@ class CommandEngine:
         except PeerRefused as error:
             self._finish(row, REFUSED, answer=str(error))
             raise
-        except (PeerSilent, BadInput) as error:
+        except PeerSilent as error:
             self._finish(row, UNKNOWN, answer=str(error))
             raise
         return Outcome.of_row(self._finish(row, ANSWERED, **fields))
@@ -242,10 +242,13 @@ def _checked(action: str, uuid: str | None, text: str) -> str:
 
 
 def _answer_fields(answer: HttpAnswer) -> dict[str, Any]:
-    content = answer.json()
-    code = content.get("code") if isinstance(content, dict) else None
-    seq = content.get("seq") if isinstance(content, dict) else None
-    text = content.get("text", "") if isinstance(content, dict) else ""
-    if not isinstance(code, int) or not (seq is None or isinstance(seq, int)):
-        raise BadInput(f"SMGW's answer is not code, seq, text: {answer.body[:100]!r}")
-    return {"code": code, "seq": seq, "answer": str(text)}
+    """Code, seq and text of a 200; raises PeerSilent where it is no such answer."""
+    try:
+        content = answer.json()
+        fields = {"code": content["code"], "seq": content["seq"], "answer": content["text"]}
+    except (BadInput, KeyError, TypeError) as error:
+        raise PeerSilent(f"SMGW's answer has no code, seq, text: {answer.body[:100]!r}") from error
+    kinds = {"code": (int,), "seq": (int, type(None)), "answer": (str,)}
+    if any(type(fields[name]) not in kinds[name] for name in fields):
+        raise PeerSilent(f"SMGW's answer has a wrong code, seq or text: {answer.body[:100]!r}")
+    return fields

@@ -3,7 +3,6 @@
 Knows one request and its answers; a connection per request.
 """
 
-import asyncio
 import ssl
 
 from clsbench.emt.config import GwaSection
@@ -63,4 +62,3 @@ class GwaClient:
             return await opened[0].request("POST", path, json=content, timeout_s=ANSWER_WITHIN_S)
         finally:
             transport.close()
-            await asyncio.sleep(0)
