@@ -22,6 +22,7 @@ HAS_TLS = True
 PIN_RELAY = 2
 PIN_LED = 25
 BUS_UART = 0
+RECORD_SECTORS = 44  # 352 slots: three days of quarter hours and 20 switchings a day
 
 
 class Ports:
@@ -36,8 +37,7 @@ def ports(settings):
     made.bus = Rs485(uart, settings.baud, bits_per_char=10)
     made.relay = Relay(machine.Pin(PIN_RELAY, machine.Pin.OUT))
     made.led = Led(machine.Pin(PIN_LED, machine.Pin.OUT))
-    sectors = int(os.getenv("HIL_NOR_SECTORS"))
-    made.flash = FlashRegion(norflash.NorFile(os.getenv("HIL_NOR"), sectors), sectors)
+    made.flash = FlashRegion(norflash.NorFile(os.getenv("HIL_NOR"), RECORD_SECTORS), RECORD_SECTORS)
     made.watchdog = Watchdog(8000)
     made.console = Console()
     made.reset_cause = machine.reset_cause()

@@ -25,7 +25,7 @@ class DeviceObserver:
 
     def __init__(self, port: str, key: bytes, events: EventLog):
         self._port = port
-        self._key = key
+        self.key = key
         self._events = events
         self._link: LinkClient | None = None
         self._task: asyncio.Task[None] | None = None
@@ -86,7 +86,7 @@ class DeviceObserver:
 
     def _take(self, seq: int, sealed: bytes) -> None:
         try:
-            record = open_record(sealed, self._key)
+            record = open_record(sealed, self.key)
         except SealBroken as error:
             self.broken.append(f"record {seq}: {error}")
             self._events.event(

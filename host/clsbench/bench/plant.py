@@ -20,6 +20,7 @@ LMN_INTERVAL_MS = 25  # real time between telegrams of the base meter
 MID_START_WH = 1_234_560
 LMN_START_WH = 8_765_432
 PIN_RELAY = 2
+W_MS_PER_DWH = 360_000
 
 
 class BenchPlant:
@@ -110,6 +111,12 @@ class BenchPlant:
             detail={"closed": closed, "mono_ns": mono_ns},
             t_ns=at_ms * 1_000_000,
         )
+
+    def house_dwh(self, from_ms: int, to_ms: int) -> int:
+        """Energy of the household alone between two instants, in 0.1 Wh (scenario `house`)."""
+        house = BaseLoad(start_ms=from_ms)
+        house.advance(to_ms)
+        return house.energy_w_ms // W_MS_PER_DWH
 
     def _lmn_values(self, utc_ms: int) -> list[tuple[str, int, int, int]]:
         reading = self.plant.reading("lmn", utc_ms)

@@ -1,0 +1,99 @@
+"""Writes what the demo found: records, result document, and the lines a person reads."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from clsbench.clock import iso
+from clsbench.demo.checks import Check, compare_energy, wh
+from clsbench.demo.evidence import Pair, Slot
+from clsbench.demo.run import DemoResult
+
+
+def document(result: DemoResult) -> dict[str, Any]:
+    """The JSON document of `clsbench demo --json`."""
+    evidence = result.evidence
+    return {
+        "ok": all(check.ok for check in result.checks),
+        "scenario": result.options.scenario,
+        "speed": result.options.speed,
+        "names": result.names,
+        "transactions": [_transaction(result, pair) for pair in evidence.pairs],
+        "quarter_hours": [_slot(slot) for slot in evidence.slots],
+        "records": [
+            record.document() | {"witness": "device"} for record in evidence.device
+        ] + [record.content | {"witness": "gateway"} for record in evidence.gateway],
+        "latency_ms": {
+            "command_to_relay": [round(ms, 1) for ms in evidence.relay_latencies_ms],
+            "command_to_record": [
+                round(ms, 1) for one in evidence.outcome.commanded for ms in one.latencies_ms
+            ],
+        },
+        "heap": evidence.outcome.status["heap"],
+        "checks": [vars(check) for check in result.checks],
+    }
+
+
+def write_files(result: DemoResult, out: Path) -> dict[str, Any]:
+    """Writes records and document below `out`; returns the document."""
+    device, gateway = out / "device-records", out / "gateway-records"
+    device.mkdir(exist_ok=True)
+    gateway.mkdir(exist_ok=True)
+    for record in result.evidence.device:
+        stem = device / f"{record.seq:06d}-taf{record.taf}"
+        stem.with_suffix(".cbor").write_bytes(record.sealed)
+        stem.with_suffix(".json").write_text(json.dumps(record.document(), indent=2) + "\n")
+    for item in result.evidence.gateway:
+        stem = gateway / f"{item.content['profile_id']}-{item.content['seq']:06d}"
+        stem.with_suffix(".cms.der").write_bytes(item.cms)
+        stem.with_suffix(".json").write_text(json.dumps(item.content, indent=2) + "\n")
+    content = document(result)
+    (out / "result.json").write_text(json.dumps(content, indent=2) + "\n")
+    return content
+
+
+def summary(content: dict[str, Any], checks: list[Check], out: Path) -> list[str]:
+    """The result in lines for the terminal."""
+    lines = ["", "Transactions"]
+    for one in content["transactions"]:
+        device = wh(one["device_dwh"]) if one["device_dwh"] is not None else "-"
+        gateway = wh(one["gateway_dwh"]) if one.get("gateway_dwh") is not None else "-"
+        lines.append(f"  {one['uuid']}  {one['name']}")
+        lines.append(f"      device (MID meter) {device}   gateway (base meter) {gateway}")
+        if one.get("others_dwh"):
+            lines.append(f"      of which the household, not the rod: {wh(one['others_dwh'])}")
+    lines += ["", "Checks"]
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        lines.append(f"  {'✓' if check.ok else '✗'} {check.name:{width}}  {check.detail}")
+    good = sum(check.ok for check in checks)
+    lines += ["", f"{good} of {len(checks)} checks hold. Everything is in {out}/ :"]
+    lines.append("  report.html, result.json, events.jsonl, device-records/, gateway-records/")
+    return lines
+
+
+def _transaction(result: DemoResult, pair: Pair) -> dict[str, Any]:
+    one = next(item for item in result.evidence.outcome.commanded if item.uuid == pair.uuid)
+    known: dict[str, Any] = {
+        "uuid": pair.uuid,
+        "name": one.name,
+        "complete": pair.complete,
+        "begin": iso(one.begin_ms),
+        "end": iso(one.end_ms),
+        "device_seqs": [one.begin_seq, one.end_seq],
+        "unit": "0.1 Wh",
+        "device_dwh": None,
+        "gateway_dwh": None,
+    }
+    return known | (compare_energy(result.evidence, pair) if pair.complete else {})
+
+
+def _slot(slot: Slot) -> dict[str, Any]:
+    return {
+        "from": iso(slot.from_ms),
+        "to": iso(slot.to_ms),
+        "total_dwh": slot.total_dwh,
+        "parts": [
+            {"uuid": uuid, "energy_dwh": energy} for uuid, energy in slot.parts_dwh.items()
+        ],
+    }
