@@ -117,7 +117,7 @@ class Store:
                 (*row, reading.telegram),
             )
             if (added.lastrowid or 0) % 100 == 0:
-                self._trim_readings(meter)
+                self._trim_readings()
 
     def readings_since(self, meter: str, captured_ms: int) -> list[OriginalReading]:
         """The stored readings of a meter from that instant on, oldest first."""
@@ -280,12 +280,13 @@ class Store:
             (name,),
         ).fetchone()[0]
 
-    def _trim_readings(self, meter: str) -> None:
-        self._db.execute(
-            "DELETE FROM original_readings WHERE meter = ?1 AND id <= (SELECT id FROM"
-            " original_readings WHERE meter = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-            (meter, MAX_READINGS),
-        )
+    def _trim_readings(self) -> None:
+        for meter in self._db.execute("SELECT DISTINCT meter FROM original_readings").fetchall():
+            self._db.execute(
+                "DELETE FROM original_readings WHERE meter = ?1 AND id <= (SELECT id FROM"
+                " original_readings WHERE meter = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                (*meter, MAX_READINGS),
+            )
 
 
 @contextmanager
