@@ -10,9 +10,16 @@ import signal
 import sys
 import tomllib
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
 
 from clsbench.errors import BadInput, EnvironmentProblem
 from clsbench.net.tls import Identity
@@ -22,6 +29,19 @@ class Strict(BaseModel):
     """A table of a configuration file: an unknown key is an error, not a guess."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _beside_file(path: Path, info: ValidationInfo) -> Path:
+    return path if info.context is None else info.context["folder"] / path
+
+
+def _text_beside_file(path: str, info: ValidationInfo) -> str:
+    return str(_beside_file(Path(path), info)) if path else ""
+
+
+# paths of a configuration file are relative to that file; the text may be empty
+FilePath = Annotated[Path, AfterValidator(_beside_file)]
+FileText = Annotated[str, AfterValidator(_text_beside_file)]
 
 
 class Endpoint(Strict):
@@ -34,7 +54,7 @@ class Endpoint(Strict):
 class PkiDir(Strict):
     """`dir`: the folder that `clsbench pki init` made."""
 
-    dir: Path
+    dir: FilePath
 
     @property
     def wan_trust(self) -> Path:
@@ -65,7 +85,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def load_config(path: Path, model: type[Model]) -> Model:
     """Reads and checks a TOML file. Raises BadInput naming file, key and remedy.
 
-    Relative paths in the file stay as they are: relative to the working directory.
+    Relative paths in it become relative to the file's folder.
     """
     try:
         content = tomllib.loads(path.read_text("utf-8"))
@@ -74,7 +94,7 @@ def load_config(path: Path, model: type[Model]) -> Model:
     except ValueError as error:
         raise BadInput(f"{path}: is not TOML: {error}") from error
     try:
-        return model.model_validate(content)
+        return model.model_validate(content, context={"folder": path.resolve().parent})
     except ValidationError as error:
         lines = [f"{path}: {_finding(dict(found))}" for found in error.errors()]
         raise BadInput("\n  ".join(lines)) from error

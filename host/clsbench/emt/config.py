@@ -1,10 +1,8 @@
 """The aEMT's configuration file: its ports, its GWA, and the CLS it may switch."""
 
-from pathlib import Path
+from pydantic import Field, field_validator
 
-from pydantic import Field
-
-from clsbench.roleconfig import Endpoint, PkiDir, Strict
+from clsbench.roleconfig import Endpoint, FilePath, FileText, PkiDir, Strict
 
 MAX_SOCKET_PATH = 100  # a unix socket's path fits 107 bytes on Linux, 103 on macOS
 
@@ -13,10 +11,17 @@ class EmtSection(Strict):
     """`name`: as in the certificate `<name>.EMT`. `operator_socket`: a short path, mode 0600."""
 
     name: str = Field(min_length=1)
-    state_dir: Path
-    event_log: str = ""
+    state_dir: FilePath
+    event_log: FileText = ""
     clock: str = ""
-    operator_socket: str = Field(min_length=1, max_length=MAX_SOCKET_PATH)
+    operator_socket: FileText = Field(min_length=1)
+
+    @field_validator("operator_socket")
+    @classmethod
+    def _short(cls, path: str) -> str:
+        if len(path.encode()) > MAX_SOCKET_PATH:
+            raise ValueError(f"{path} is longer than {MAX_SOCKET_PATH} bytes, give a shorter path")
+        return path
 
 
 class GwaSection(Strict):
@@ -36,7 +41,7 @@ class ClsEntry(Strict):
 
     cls_id: str = Field(min_length=14, max_length=14)
     smgw_id: str = Field(min_length=14, max_length=14)
-    key_file: Path | None = None
+    key_file: FilePath | None = None
     taf_profile: str = Field(min_length=1)
     first_seq: int = Field(default=1, ge=1)
 

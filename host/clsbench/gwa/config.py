@@ -1,18 +1,16 @@
 """The GWA's configuration file: whom it administers and who may ask for a channel."""
 
-from pathlib import Path
-
 from pydantic import Field
 
-from clsbench.roleconfig import Endpoint, PkiDir, Strict
+from clsbench.roleconfig import Endpoint, FilePath, FileText, PkiDir, Strict
 
 
 class GwaSection(Strict):
     """`name`: as in the certificate `<name>.GWA`. `state_dir`: keeps the standing connects."""
 
     name: str = Field(min_length=1)
-    state_dir: Path
-    event_log: str = ""
+    state_dir: FilePath
+    event_log: FileText = ""
     clock: str = ""
 
 

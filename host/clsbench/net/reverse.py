@@ -178,7 +178,8 @@ class HttpOverStream:
     async def _exchange(
         self, method: str, path: str, body: bytes, content_type: str | None
     ) -> HttpAnswer:
-        headers = [("host", self.name), ("content-length", str(len(body)))]
+        # no authority stands for the opener of a connection: an empty Host (RFC 9110 section 7.2)
+        headers = [("host", ""), ("content-length", str(len(body)))]
         if content_type is not None:
             headers.append(("content-type", content_type))
         try:
