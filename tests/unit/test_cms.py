@@ -98,9 +98,16 @@ def test_every_cut_and_every_tail_is_refused(signed: bytes, trust: bytes):
 
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_refused_and_nothing_else_is_raised(junk: bytes):
+def test_any_bytes_are_refused_and_nothing_else_is_raised(trust: bytes, junk: bytes):
     with pytest.raises(CmsError):
-        verify(junk, b"")
+        verify(junk, trust)
+
+
+def test_trust_that_is_none_is_the_callers_fault_and_not_the_signers(signed: bytes, pki: Pki):
+    with pytest.raises(BadInput, match="trusted certificates are not PEM"):
+        verify(signed, b"")
+    with pytest.raises(TypeError):
+        verify(signed, pki.wan_trust)  # type: ignore[arg-type]  # a path is not its content
 
 
 def test_message_over_the_limit_is_refused_before_it_is_read(trust: bytes):

@@ -19,7 +19,7 @@ from clsbench.errors import BadInput, EnvironmentProblem, PeerRefused
 from clsbench.net.tls import Identity
 from clsbench.pki import files, names
 from clsbench.pki.authority import ORGANISATION, Validity
-from clsbench.pki.chain import ChainError, check_chain
+from clsbench.pki.chain import ChainError, check_chain, load_trust
 from clsbench.pki.layout import Pki
 from clsbench.pki.names import ENC, SIG, TLS
 
@@ -234,9 +234,13 @@ def test_unknown_party_is_named_with_the_way_to_make_it(pki: Pki):
 def test_later_issued_parties_join_the_same_trust(tmp_path: Path):
     Pki.init(tmp_path / "pki", emt_names=[], cls_ids=[])
     found = Pki.open(tmp_path / "pki")
-    check_chain(certificate(found.issue_emt("late").tls.cert), found.wan_trust.read_bytes(), NOW)
+    check_chain(
+        certificate(found.issue_emt("late").tls.cert),
+        load_trust(found.wan_trust.read_bytes()),
+        NOW,
+    )
     device = found.issue_cls("ETST0020000099")
-    check_chain(certificate(device.identity.cert), found.han_trust.read_bytes(), NOW)
+    check_chain(certificate(device.identity.cert), load_trust(found.han_trust.read_bytes()), NOW)
     assert (found.emt_names, found.cls_ids) == (["late"], ["ETST0020000099"])
     with pytest.raises(BadInput, match="exists already"):
         found.issue_emt("late")
@@ -249,29 +253,29 @@ def test_chosen_span_and_role_can_be_issued_for_refusal_tests(pki: Pki, tmp_path
     assert (names.cn_of(found), names.purpose_of(found)) == ("anyone.CLS", SIG)
     assert found.not_valid_after_utc == span.end.replace(microsecond=0)
     with pytest.raises(ChainError, match="had expired"):
-        check_chain(found, pki.wan_trust.read_bytes(), NOW)
+        check_chain(found, load_trust(pki.wan_trust.read_bytes()), NOW)
 
 
 def test_certificates_can_hold_from_an_earlier_bench_time_on(tmp_path: Path):
     start = NOW - timedelta(days=200)
     made = Pki.init(tmp_path / "pki", start=start)
     for at in (start, NOW + timedelta(days=700)):
-        check_chain(certificate(made.smgw.sig.cert), made.wan_trust.read_bytes(), at)
+        check_chain(certificate(made.smgw.sig.cert), load_trust(made.wan_trust.read_bytes()), at)
 
 
 def test_chain_is_refused_at_every_broken_link(pki: Pki, tmp_path: Path):
     leaf = certificate(pki.smgw.sig.cert)
     sub, root = pki.sub_cert.read_bytes(), pki.root_cert.read_bytes()
-    check_chain(leaf, root + sub, NOW)
+    check_chain(leaf, load_trust(root + sub), NOW)
     with pytest.raises(ChainError, match="unknown CA: no trusted authority issued .*Sub"):
-        check_chain(leaf, sub, NOW)
+        check_chain(leaf, load_trust(sub), NOW)
     with pytest.raises(ChainError, match="unknown CA: no trusted authority issued .*SMGW"):
-        check_chain(leaf, root, NOW)
+        check_chain(leaf, load_trust(root), NOW)
     with pytest.raises(ChainError, match="was not yet valid"):
-        check_chain(leaf, root + sub, NOW - timedelta(days=30))
+        check_chain(leaf, load_trust(root + sub), NOW - timedelta(days=30))
     other = Pki.init(tmp_path / "other")
     with pytest.raises(ChainError, match="unknown CA"):
-        check_chain(leaf, other.wan_trust.read_bytes(), NOW)
+        check_chain(leaf, load_trust(other.wan_trust.read_bytes()), NOW)
 
 
 def test_end_user_cannot_act_as_authority(pki: Pki):
@@ -281,7 +285,7 @@ def test_end_user_cannot_act_as_authority(pki: Pki):
     from_smgw = certificate_signed_by(smgw.subject, key)
     trust = pki.smgw.sig.cert.read_bytes() + pki.wan_trust.read_bytes()
     with pytest.raises(ChainError, match=r"ETST0010000001\.SMGW.* is no CA"):
-        check_chain(from_smgw, trust, NOW)
+        check_chain(from_smgw, load_trust(trust), NOW)
 
 
 def certificate_signed_by(issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:

@@ -9,6 +9,7 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+from clsbench.errors import BadInput
 from clsbench.pki.names import UNREADABLE
 
 MAX_AUTHORITIES = 3
@@ -20,12 +21,21 @@ class ChainError(ValueError):
     """The certificate leads to no root trusted at that time; the text says where it breaks."""
 
 
-def check_chain(certificate: x509.Certificate, trust_pem: bytes, at: datetime) -> None:
-    """Follows the issuers found in `trust_pem` (sub-CAs and roots) up to a self-signed one.
+def load_trust(trust_pem: bytes) -> list[x509.Certificate]:
+    """The certificates of a trust file's content. Raises BadInput when it holds none."""
+    try:
+        return x509.load_pem_x509_certificates(trust_pem)
+    except ValueError as error:
+        raise BadInput(f"trusted certificates are not PEM: {error}. Use wan-trust.pem") from error
+
+
+def check_chain(
+    certificate: x509.Certificate, trusted: list[x509.Certificate], at: datetime
+) -> None:
+    """Follows the issuers found in `trusted` (sub-CAs and roots) up to a self-signed one.
 
     Raises ChainError when a link is missing, not valid at `at` (aware), or not allowed to issue.
     """
-    trusted = x509.load_pem_x509_certificates(trust_pem)
     _check_time(certificate, at)
     _check_extensions(certificate)
     subject = certificate

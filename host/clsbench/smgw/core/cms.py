@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from clsbench.errors import BadInput, ClsbenchError, PeerRefused
-from clsbench.pki.chain import ChainError, check_chain
+from clsbench.pki.chain import ChainError, check_chain, load_trust
 from clsbench.pki.names import SIG, UNREADABLE, Peer, peer_of_certificate, purpose_of
 
 MAX_BYTES = 1024 * 1024
@@ -90,10 +90,12 @@ def verify(der: bytes, trust_pem: bytes, role: str | None = None) -> SignedConte
     """The content, once form, digest, signature, certificate, chain and role have been checked.
 
     trust_pem: PEM with sub-CA and root; role: the role the signer must have ("SMGW"), None for
-    any. The certificates must be valid at the signing time. Raises CmsError with the reason.
+    any. The certificates must be valid at the signing time. Raises CmsError with the reason,
+    BadInput when `trust_pem` holds no certificates.
     """
+    trusted = load_trust(trust_pem)
     try:
-        return _Reader(der).verified(trust_pem, role)
+        return _Reader(der).verified(trusted, role)
     except CmsError:
         raise
     except ChainError as error:
@@ -116,14 +118,14 @@ class _Reader:
         self._certificate = _certificate(self._data)
         self._attributes = _attributes(self._signer)
 
-    def verified(self, trust_pem: bytes, role: str | None) -> SignedContent:
+    def verified(self, trusted: list[x509.Certificate], role: str | None) -> SignedContent:
         self._check_signer_identifier()
         content = self._content()
         self._check_signature()
         signing_time = self._signing_time()
         if purpose_of(self._certificate) != SIG:
             raise CmsError("certificate of the signer is not made for signatures")
-        check_chain(self._certificate, trust_pem, signing_time)
+        check_chain(self._certificate, trusted, signing_time)
         signer = peer_of_certificate(self._certificate)
         if role is not None and signer.role != role:
             raise CmsError(f"signed by {signer.cn}, whose role is not {role}")
