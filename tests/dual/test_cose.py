@@ -73,10 +73,10 @@ def test_hmac_gives_the_values_of_rfc_4231():
         assert HmacSha256(key).mac(data).hex()[: len(expected)] == expected
 
 
-def test_hmac_of_parts_is_hmac_of_the_whole():
+def test_hmac_with_a_prefix_is_hmac_of_the_whole():
     key, data, expected = RFC_4231[1]
     for cut in range(len(data)):
-        assert HmacSha256(key).mac(data[:cut], data[cut:]).hex() == expected
+        assert HmacSha256(key, data[:cut]).mac(data[cut:]).hex() == expected
 
 
 def test_hmac_key_may_be_used_many_times():

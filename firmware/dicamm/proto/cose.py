@@ -3,7 +3,7 @@
 Knows one algorithm, one key and its id. Knows nothing of what is sealed, nor where keys come from.
 """
 
-import hashlib
+from hashlib import sha256
 
 from dicamm.proto import cbor
 from dicamm.proto.cbor import CborError, Tag
@@ -26,21 +26,23 @@ class CoseError(ValueError):
 
 
 class HmacSha256:
-    """HMAC (RFC 2104) with the key's two pads kept: a call costs the two SHA-256 passes."""
+    """HMAC (RFC 2104) with the key's two pads kept: a call costs the two SHA-256 passes.
 
-    def __init__(self, key):
+    prefix: bytes that every message begins with, kept with the pad.
+    """
+
+    def __init__(self, key, prefix=b""):
         if len(key) > _BLOCK:
-            key = hashlib.sha256(key).digest()
+            key = sha256(key).digest()
         key = bytes(key) + bytes(_BLOCK - len(key))
-        self._inner = bytes([byte ^ 0x36 for byte in key])
+        self._inner = bytes([byte ^ 0x36 for byte in key]) + prefix
         self._outer = bytes([byte ^ 0x5C for byte in key])
 
-    def mac(self, *parts):
-        """The 32-byte authentication code of the parts, one behind the other."""
-        inner = hashlib.sha256(self._inner)
-        for part in parts:
-            inner.update(part)
-        outer = hashlib.sha256(self._outer)
+    def mac(self, message):
+        """The 32-byte authentication code of prefix and message (bytes-like)."""
+        inner = sha256(self._inner)
+        inner.update(message)
+        outer = sha256(self._outer)
         outer.update(inner.digest())
         return outer.digest()
 
@@ -55,7 +57,7 @@ class Mac0:
     def __init__(self, key, kid):
         if len(key) < MIN_KEY:
             raise ValueError("sealing key of %d bytes, at least %d" % (len(key), MIN_KEY))
-        self._hmac = HmacSha256(key)
+        self._hmac = HmacSha256(key, _TO_BE_MACED)
         self._kid = bytes(kid)
         head = cbor.encode([_PROTECTED, {_KID: self._kid}])
         self._head = b"\xd1\x84" + head[1:]  # tag 17, then the same two items in an array of four
@@ -65,7 +67,7 @@ class Mac0:
         if isinstance(payload, str):
             raise TypeError("a payload is bytes")
         body = cbor.encode(memoryview(payload))
-        tag = self._hmac.mac(_TO_BE_MACED, body)
+        tag = self._hmac.mac(body)
         return self._head + body + b"\x58\x20" + tag
 
     def open(self, sealed):
@@ -74,7 +76,7 @@ class Mac0:
         Accepts exactly the form that `seal` writes. Raises CoseError for anything else.
         """
         payload, tag = self._parts(sealed)
-        expected = self._hmac.mac(_TO_BE_MACED, cbor.encode(payload))
+        expected = self._hmac.mac(cbor.encode(payload))
         if not same(expected, tag):
             raise CoseError("tag does not fit: other key, or changed after sealing")
         return payload
