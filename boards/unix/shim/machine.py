@@ -67,9 +67,8 @@ class _Lines:
 def _open_tty(path):
     """The tty as a file whose reads return at once with what is there."""
     tty = _host.open(path, "r+b")
-    termios.setraw(tty.fileno())
     attributes = termios.tcgetattr(tty.fileno())
-    attributes[1] = 0  # no output processing: a line feed stays one byte
+    attributes[0] = attributes[1] = attributes[3] = 0  # no byte is special, either way
     minimum, patience = (16, 17) if sys.platform == "darwin" else (6, 5)
     attributes[6][minimum] = 0
     attributes[6][patience] = 0

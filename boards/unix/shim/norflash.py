@@ -57,14 +57,14 @@ class NorFile:
         """Programs buf at `offset` of sector `block`; without offset erases the sector first.
 
         Raises OSError: EINVAL when buf crosses a page boundary, EPERM when a bit would have
-        to go from 0 to 1 (nothing is written then).
+        to go from 0 to 1 (nothing is written then). A byte 0xFF leaves what stands there.
         """
         if offset is None:
             self._rewrite(block, buf)
             return
         position = self._position(block, offset, len(buf))
         if position % self.page_size + len(buf) > self.page_size:
-            raise OSError(errno.EINVAL)
+            raise OSError(errno.EINVAL, "program crosses a page boundary")
         self._program(position, buf)
 
     def ioctl(self, request, argument):
@@ -85,24 +85,26 @@ class NorFile:
     def _position(self, block, offset, length):
         position = block * self.sector_size + offset
         if block < 0 or offset < 0 or position + length > self.sectors * self.sector_size:
-            raise OSError(errno.EINVAL)
+            raise OSError(errno.EINVAL, "outside the flash")
         return position
 
     def _program(self, position, buf):
-        old = bytearray(len(buf))
+        page = bytearray(len(buf))
         self._file.seek(position)
-        self._file.readinto(old)
-        stored = int.from_bytes(old, "big")
-        if stored | int.from_bytes(buf, "big") != stored:
-            raise OSError(errno.EPERM)
+        self._file.readinto(page)
+        for index, byte in enumerate(buf):
+            if byte != 0xFF:
+                if byte & ~page[index]:
+                    raise OSError(errno.EPERM, "program needs an erased bit")
+                page[index] = byte
         self.programs += 1
         self._file.seek(position)
         if self.tear_after is None:
-            self._file.write(buf)
+            self._file.write(page)
             return
-        self._file.write(bytes(buf)[: self.tear_after])
+        self._file.write(page[: self.tear_after])
         self.tear_after = None
-        raise OSError(errno.EIO)
+        raise OSError(errno.EIO, "supply failed during the program")
 
     def _rewrite(self, block, buf):
         self._position(block, 0, len(buf))

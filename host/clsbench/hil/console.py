@@ -84,12 +84,13 @@ class Console:
     def accepts_input(self) -> bool:
         return self.attached and len(self.gate.pending) < QUEUE_LIMIT
 
-    def take_input(self) -> None:
+    def take_input(self, keep: bool) -> None:
+        """What the host has sent; without supply (keep False) nobody hears it."""
         data = read_some(self.port.master)
-        if data:
-            self.gate.pending += data
-        elif data == b"":
+        if data == b"":
             self.attached = False
+        elif data and keep:
+            self.gate.pending += data
 
     def _follow(self, data: bytes) -> None:
         """Which REPL spoke last."""

@@ -5,20 +5,20 @@ files in `workdir` and survive power cuts; its relay, watchdog and reset are see
 here. Knows nothing of meters or of the firmware it runs.
 """
 
+import contextlib
 import os
-import queue
 import select
 import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from pathlib import Path
 
 from clsbench.errors import EnvironmentProblem, PeerSilent
 from clsbench.hil.board_process import BoardProcess, board_environment
 from clsbench.hil.console import STUCK_S, Console
 from clsbench.hil.interpreter import find_micropython
+from clsbench.hil.orders import Orders
 from clsbench.hil.pin_lines import PinLines, pin_line
 from clsbench.hil.ptys import read_some
 from clsbench.paths import boards_dir
@@ -26,6 +26,7 @@ from clsbench.paths import boards_dir
 PinObserver = Callable[[int, int, int], None]
 
 BOOT_LIMIT_S = 15.0
+PROMPT = b"\r\n>>> "
 INTERRUPTED_S = 1.0  # a death so soon after Ctrl-C is an interrupted program, no crash
 
 # causes of a start, as the board's machine.reset_cause() tells them
@@ -78,14 +79,10 @@ class UnixBoard:
         self._start_at: float | None = None
         self._boot_until = 0.0
         self._changed = threading.Condition()
-        self._orders: queue.SimpleQueue[tuple[Callable[[], None], Future[None]]] = (
-            queue.SimpleQueue()
-        )
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_read, False)
-        self._order_lock = threading.Lock()
+        self._orders = Orders(f"unix board {self.path}")
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="unix-board", daemon=True)
+        self._orders.thread = self._thread
         self._thread.start()
 
     # what the bench sees and does
@@ -105,20 +102,26 @@ class UnixBoard:
         """Console bytes that nobody read while nobody had the port open for long."""
         return self._console.discarded
 
+    @property
+    def pid(self) -> int | None:
+        """The interpreter's process id, None while the supply is off."""
+        process = self._process
+        return None if process is None else process.pid
+
     def pin(self, pin: int) -> int:
         """The level that the board drives on a pin, 0 when it drives none."""
         return self._pins.outputs.get(pin, 0)
 
     def set_pin(self, pin: int, level: int) -> None:
         """Applies a level to an input; it stays through resets and power cuts."""
-        self._order(lambda: self._apply(pin, 1 if level else 0))
+        self._orders.give(lambda: self._apply(pin, 1 if level else 0))
 
     def start(self) -> None:
         """Switches the supply on; returns when the interpreter takes input.
 
         Raises EnvironmentProblem with its last words when it does not come up.
         """
-        self._order(lambda: self._power_on(POWER_ON) if self._process is None else None)
+        self._orders.give(lambda: self._power_on(POWER_ON) if self._process is None else None)
         if not self._wait(lambda: self._listening or self._failure is not None, BOOT_LIMIT_S):
             raise EnvironmentProblem(f"{self._program} did not boot in {BOOT_LIMIT_S:.0f} s")
         if self._failure is not None:
@@ -130,28 +133,30 @@ class UnixBoard:
         Returns when the board is dead and its pins have read low; `wait_for_boot` waits for
         the restart.
         """
-        self._order(lambda: self._power_cut(off_s))
+        self._orders.give(lambda: self._power_cut(off_s))
 
     def stop(self) -> None:
         """Cuts the supply and leaves it off until `start`."""
-        self._order(self._power_off)
+        self._orders.give(self._power_off)
 
     def close(self) -> None:
         """Ends the board and gives back process, thread and ports. May be called twice."""
-        if not self._closing:
-            self._order(self._leave)
+        with contextlib.suppress(EnvironmentProblem):  # closed already, or broken down
+            self._orders.give(self._leave)
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
-    def wait_for_boot(self, boots: int, timeout_s: float = BOOT_LIMIT_S) -> None:
-        """Waits until the interpreter has been started `boots` times and listens.
+    def wait_for_boot(self, boots: int = 0, timeout_s: float = BOOT_LIMIT_S) -> None:
+        """Waits until the interpreter listens and has been started at least `boots` times.
+
+        After power_cut without a number: until the board is up again.
 
         Raises PeerSilent after `timeout_s`.
         """
         if not self._wait(lambda: self.boots >= boots and self._listening, timeout_s):
             raise PeerSilent(
-                f"unix board {self.path}: start {boots} not seen in {timeout_s:g} s "
-                f"({self.boots} so far: {' '.join(self.causes)}). {self._failure or ''}"
+                f"unix board {self.path}: not up (start {boots}) in {timeout_s:g} s "
+                f"({self.boots} starts so far: {' '.join(self.causes)}). {self._failure or ''}"
             )
 
     def __enter__(self) -> "UnixBoard":
@@ -160,31 +165,6 @@ class UnixBoard:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    # orders from other threads
-
-    def _order(self, action: Callable[[], None]) -> None:
-        """Has the board's thread do something, and waits for it unless it is that thread."""
-        done: Future[None] = Future()
-        with self._order_lock:
-            if self._closing:
-                raise EnvironmentProblem(f"unix board {self.path} is closed")
-            self._orders.put((action, done))
-            os.write(self._wake_write, b"!")
-        if threading.current_thread() is not self._thread:
-            done.result()
-
-    def _obey(self) -> None:
-        read_some(self._wake_read)
-        while not self._orders.empty():
-            action, done = self._orders.get()
-            try:
-                if not self._closing:
-                    action()
-            except OSError as error:
-                done.set_exception(EnvironmentProblem(f"unix board {self.path}: {error}"))
-            else:
-                done.set_result(None)
 
     def _wait(self, reached: Callable[[], bool], timeout_s: float) -> bool:
         with self._changed:
@@ -206,17 +186,13 @@ class UnixBoard:
         finally:  # also when an observer of ours raised: no process stays behind
             self._on_pin = None
             self._end_process()
-            with self._order_lock:
-                self._closing = True
-                self._obey()
+            self._orders.close()
             self._console.close()
-            os.close(self._wake_read)
-            os.close(self._wake_write)
 
     def _poll(self, look_again: float | None) -> set[int]:
         """Sleeps until a descriptor or a time wants something; returns the descriptors."""
         poll = select.poll()
-        poll.register(self._wake_read, select.POLLIN)
+        poll.register(self._orders.fd, select.POLLIN)
         console = self._console
         times = [look_again, self._watchdog_at, self._start_at]
         if console.watch.fd is not None:
@@ -246,12 +222,12 @@ class UnixBoard:
         if console.watch.fd is None or console.watch.fd in events:
             console.look_who_is_there()
         if console.port.master in events:
-            console.take_input()
+            console.take_input(keep=self._process is not None)
             console.flush_to_host()
         if process is not None and process.console.master in events:
             self._hear_console(process)
-        if self._wake_read in events:
-            self._obey()
+        if self._orders.fd in events:
+            self._orders.serve()
 
     def _keep_time(self, now: float) -> None:
         if self._watchdog_at is not None and now >= self._watchdog_at:
@@ -266,6 +242,10 @@ class UnixBoard:
         if data:
             self._last_words = (self._last_words + data)[-2000:]
             self._console.say(data)
+            if not self._listening and PROMPT in self._last_words:
+                self._hear_pins(process)  # it may have said so just now
+                if not self._listening:
+                    self._fail("does not get through its first script")
         elif data == b"":
             self._left(process)
 
