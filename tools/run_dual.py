@@ -2,19 +2,18 @@
 
     run_dual.py [--heap 384k] [--timeout S] [FILE...]
 
-The interpreter: $CLSBENCH_MICROPYTHON, else `micropython` beside the running Python (the venv's),
-else on PATH. Exit codes: 0 all passed, 1 a test failed, 3 no interpreter.
+The interpreter is the one of the unix board: $CLSBENCH_MICROPYTHON, else the venv's, else on PATH.
+Exit codes: 0 all passed, 1 a test failed, 3 no interpreter.
 """
 
 import argparse
-import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from clsbench.errors import EnvironmentProblem
+from clsbench.hil.interpreter import find_micropython
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRMWARE = ROOT / "firmware"
@@ -37,30 +36,12 @@ class DualResult:
         return self.complete and not self.failed
 
 
-def find_interpreter() -> str:
-    """The MicroPython to use. Raises EnvironmentProblem saying where it was looked for."""
-    named = os.environ.get("CLSBENCH_MICROPYTHON")
-    if named:
-        found = shutil.which(named)
-        if found is None:
-            raise EnvironmentProblem(f"CLSBENCH_MICROPYTHON={named} is no program that can be run")
-        return found
-    beside = Path(sys.executable).parent / "micropython"
-    found = shutil.which(str(beside)) or shutil.which("micropython")
-    if found is None:
-        raise EnvironmentProblem(
-            f"no MicroPython at {beside} nor on PATH; run `make setup`,"
-            " or name one in CLSBENCH_MICROPYTHON"
-        )
-    return found
-
-
 def run_file(path: Path, heap: str | None = None, timeout_s: float = TIMEOUT_S) -> DualResult:
     """Runs one test file. heap: as MicroPython's -X heapsize takes it, `384k`.
 
-    Raises EnvironmentProblem.
+    Raises EnvironmentProblem where there is no interpreter.
     """
-    command = [find_interpreter()]
+    command = [str(find_micropython())]
     if heap:
         command += ["-X", f"heapsize={heap}"]
     command += [str(RUNNER), str(FIRMWARE), str(path.resolve())]

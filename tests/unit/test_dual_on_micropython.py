@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from clsbench.errors import EnvironmentProblem
-
 ROOT = Path(__file__).resolve().parents[2]
 DUAL_FILES = sorted((ROOT / "tests" / "dual").glob("test_*.py"))
 
@@ -89,15 +87,3 @@ def test_missing_interpreter_is_an_error(monkeypatch, capsys):
     monkeypatch.setenv("CLSBENCH_MICROPYTHON", "/nowhere/micropython")
     assert run_dual.main([str(DUAL_FILES[0])]) == 3
     assert "CLSBENCH_MICROPYTHON=/nowhere/micropython" in capsys.readouterr().err
-
-
-def test_interpreter_is_looked_for_beside_python_then_on_path(monkeypatch, tmp_path):
-    monkeypatch.delenv("CLSBENCH_MICROPYTHON", raising=False)
-    monkeypatch.setattr(run_dual.sys, "executable", str(tmp_path / "python"))
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(EnvironmentProblem, match="make setup"):
-        run_dual.find_interpreter()
-    program = tmp_path / "micropython"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    assert run_dual.find_interpreter() == str(program)
