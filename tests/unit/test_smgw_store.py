@@ -17,7 +17,7 @@ from clsbench.smgw.core.commands import Answer, Command
 from clsbench.smgw.core.readings import OriginalReading, Value
 from clsbench.smgw.core.taf16 import Announcement, Conflict
 from clsbench.smgw.exchange import ANSWERED, EXPIRED, OPEN, Exchange, Holding, SealConflict
-from clsbench.smgw.store import MAX_READINGS, SYSTEM_LOG, Draft, Store
+from clsbench.smgw.store import SYSTEM_LOG, TRIM_EVERY, Draft, Store
 
 CLS = "ETST0020000017"
 UUID = "0f3c1a52-7b1e-4a6a-9d53-2a54b1a7c001"
@@ -103,11 +103,10 @@ def test_original_readings_come_back_and_are_bounded(store, monkeypatch):
     values = (Value("1-0:1.8.0*255", 7, -1, 30),)
     readings = [OriginalReading("1EMH0098765432", at, values, 4, b"raw") for at in range(200)]
     for reading in readings:
-        store.add_reading("odd", reading)
-        store.add_reading("even", reading)
+        store.add_readings([("odd", reading), ("even", reading)])
     for meter in ("odd", "even"):
         assert store.readings_since(meter, 195) == readings[195:]
-        assert len(store.readings_since(meter, 0)) == 50 < MAX_READINGS
+        assert len(store.readings_since(meter, 0)) <= 50 + TRIM_EVERY
 
 
 def test_log_numbers_go_on_when_old_entries_are_dropped(store, monkeypatch):
@@ -158,10 +157,11 @@ def test_a_sealed_record_with_other_bytes_is_a_conflict_and_nothing_of_it_is_sto
 def test_sealed_records_are_forwarded_to_each_market_participant_once(store):
     exchange = Exchange(store)
     exchange.add_device_records(CLS, [(1, b"a"), (2, b"b")], 1)
-    assert exchange.unforwarded("flexmarkt", CLS, 10) == [(1, b"a"), (2, b"b")]
+    assert exchange.unforwarded("flexmarkt", CLS, 0, 10) == [(1, b"a"), (2, b"b")]
+    assert exchange.unforwarded("flexmarkt", CLS, 1, 10) == [(2, b"b")]
     exchange.forwarded("flexmarkt", CLS, [1, 2], 9)
-    assert exchange.unforwarded("flexmarkt", CLS, 10) == []
-    assert exchange.unforwarded("other", CLS, 1) == [(1, b"a")]
+    assert exchange.unforwarded("flexmarkt", CLS, 0, 10) == []
+    assert exchange.unforwarded("other", CLS, 0, 1) == [(1, b"a")]
 
 
 def test_a_second_process_on_the_same_state_is_refused(tmp_path, store):

@@ -127,13 +127,18 @@ class Exchange:
             return Holding(0)
         return Holding(runs[0][1], tuple((first, last) for first, last in runs[1:]))
 
-    def unforwarded(self, emt: str, cls_id: str, limit: int) -> list[tuple[int, bytes]]:
-        """The records of a control box that a market participant lacks, oldest first."""
+    def unforwarded(
+        self, emt: str, cls_id: str, after_seq: int, limit: int
+    ) -> list[tuple[int, bytes]]:
+        """The records of a control box that a market participant lacks, oldest first.
+
+        after_seq: only those with a higher number (0: all).
+        """
         return self._db.execute(
             "SELECT seq, sealed FROM device_records r WHERE cls_id = ?1 AND NOT EXISTS"
             " (SELECT 1 FROM device_deliveries d WHERE d.emt = ?2 AND d.cls_id = ?1"
-            " AND d.seq = r.seq) ORDER BY seq LIMIT ?3",
-            (cls_id, emt, limit),
+            " AND d.seq = r.seq) AND seq > ?3 ORDER BY seq LIMIT ?4",
+            (cls_id, emt, after_seq, limit),
         ).fetchall()
 
     def forwarded(self, emt: str, cls_id: str, seqs: list[int], at_ms: int) -> None:

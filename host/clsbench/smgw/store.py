@@ -20,6 +20,7 @@ from clsbench.smgw.core.taf16 import Announcement, check_repeat
 from clsbench.smgw.schema import FILE_NAME, lock_state_dir, open_database
 
 MAX_READINGS = 20_000  # original readings kept per meter
+TRIM_EVERY = 100  # readings added between two trims
 MAX_SYSTEM_LOG = 20_000  # entries kept; numbers go on
 
 SYSTEM_LOG = "system"
@@ -82,6 +83,7 @@ class Store:
     """The gateway's state in `state_dir`, for one process. Raises EnvironmentProblem."""
 
     def __init__(self, state_dir: Path):
+        self._untrimmed = TRIM_EVERY
         self._lock = lock_state_dir(state_dir)
         try:
             self._db = open_database(state_dir / FILE_NAME)
@@ -105,18 +107,32 @@ class Store:
 
     # readings
 
-    def add_reading(self, meter: str, reading: OriginalReading) -> None:
-        """Stores an original reading; the oldest beyond MAX_READINGS of its meter give way."""
-        values = json.dumps([v.as_json() for v in reading.values])
-        row = (meter, reading.meter_id, reading.captured_ms, reading.meter_word, values)
+    def add_readings(self, readings: list[tuple[str, OriginalReading]]) -> None:
+        """Stores original readings, each with its meter as the profile names it.
+
+        The oldest beyond MAX_READINGS of a meter give way, now and then.
+        """
+        rows = [
+            (
+                meter,
+                reading.meter_id,
+                reading.captured_ms,
+                reading.meter_word,
+                json.dumps([value.as_json() for value in reading.values]),
+                reading.telegram,
+            )
+            for meter, reading in readings
+        ]
         with self._transaction():
-            added = self._db.execute(
+            self._db.executemany(
                 "INSERT INTO original_readings"
                 " (meter, meter_id, captured_ms, meter_word, reading, telegram)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (*row, reading.telegram),
+                rows,
             )
-            if (added.lastrowid or 0) % 100 == 0:
+            self._untrimmed += len(rows)
+            if self._untrimmed >= TRIM_EVERY:
+                self._untrimmed = 0
                 self._trim_readings()
 
     def readings_since(self, meter: str, captured_ms: int) -> list[OriginalReading]:

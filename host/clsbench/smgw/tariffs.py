@@ -65,13 +65,16 @@ class Tariffs:
         self._events = Events()
         self._under_way: dict[Key, _UnderWay] = {}
         self._series: list[tuple[TafProfile, QuarterHours]] = []
+        self._unstored: list[tuple[str, OriginalReading]] = []
         self._kick = asyncio.Event()
 
     def take(self, meter: str, reading: OriginalReading) -> None:
-        """A reading of the meter with this profile id: stored, then offered to every profile."""
-        self._worker.post(self._store.add_reading, meter, reading)
+        """A reading of the meter with this profile id: offered to every profile, and stored."""
+        self._unstored.append((meter, reading))
         for pending in self._events.take(meter, reading):
-            self._under_way[pending.announcement.key].ready.set_result(None)
+            ready = self._under_way[pending.announcement.key].ready
+            if not ready.done():  # it is when the wait has just ended
+                ready.set_result(None)
         for taf, series in self._series:
             if taf.meter_id == meter:
                 series.take(reading)
@@ -101,9 +104,10 @@ class Tariffs:
             self._series.append((taf, await self._resume(taf)))
 
     async def run(self) -> None:
-        """Keeps the quarter-hour series; returns only when there is none to keep."""
-        while self._series:
+        """Stores readings and keeps the quarter-hour series, for ever."""
+        while True:
             self._kick.clear()
+            await self._store_readings()
             for taf, series in self._series:
                 await self._record_due(taf, series)
             await self._wait_for_due()
@@ -114,6 +118,7 @@ class Tariffs:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._store_readings()
 
     async def _record_event(self, pending: Pending, ready: asyncio.Future[None]) -> list[Written]:
         announcement = pending.announcement
@@ -179,9 +184,16 @@ class Tariffs:
         captured = slot.reading.captured_ms if slot.reading else None
         return Draft(taf.profile_id, (taf.emt,), captured, build)
 
+    async def _store_readings(self) -> None:
+        batch, self._unstored = self._unstored, []
+        if batch:
+            await self._worker.run(self._store.add_readings, batch)
+
     async def _wait_for_due(self) -> None:
-        closes = min(s.next_due_ms + s.window_ms for _, s in self._series) + 1
-        left_s = max(0, closes - self._clock.now_ms()) / 1000 / self._clock.speed
+        left_s = None
+        if self._series:
+            closes = min(s.next_due_ms + s.window_ms for _, s in self._series) + 1
+            left_s = max(0, closes - self._clock.now_ms()) / 1000 / self._clock.speed
         try:
             async with asyncio.timeout(left_s):
                 await self._kick.wait()

@@ -83,7 +83,7 @@ class Delivery:
                 refused += not await self._send_record(record)
                 after_id = record.record_id
         for cls_id in self._emt.cls_ids:
-            refused += not await self._send_device_records(cls_id)
+            refused += await self._send_device_records(cls_id)
         return refused
 
     async def _send_record(self, record: Outgoing) -> bool:
@@ -114,39 +114,44 @@ class Delivery:
             self._problem(f"{what} refused with {answer.status}: {answer.error_text()}")
         return stored
 
-    async def _send_device_records(self, cls_id: str) -> bool:
+    async def _send_device_records(self, cls_id: str) -> int:
+        """Sends the records of a control box; returns how many were refused."""
+        refused = after_seq = 0
         while rows := await self._worker.run(
-            self._exchange.unforwarded, self._emt.name, cls_id, BATCH
+            self._exchange.unforwarded, self._emt.name, cls_id, after_seq, BATCH
         ):
             rows = _fitting(rows)
-            seqs = [seq for seq, _ in rows]
-            body = b"".join(sealed for _, sealed in rows)
-            path = f"/emt/v1/cls-records/{cls_id}"
-            answer = await self._post(path, body, "application/cbor-seq")
-            good = answer.status == 200
-            self._journal.event(
-                SMGW,
-                "aEMT",
-                "message",
-                "delivery.device",
-                ok=good,
-                detail={
-                    "emt": self._emt.name,
-                    "cls_id": cls_id,
-                    "seqs": seqs,
-                    "status": answer.status,
-                    "acknowledged": _field(answer, "acknowledged"),
-                },
-                raw=body,
-            )
-            if not good:
-                what = f"records {seqs[0]}..{seqs[-1]} of {cls_id}"
-                self._problem(f"{what} refused with {answer.status}: {answer.error_text()}")
-                return False
+            after_seq = rows[-1][0]
+            if not await self._send_sealed(cls_id, rows):
+                # one that is refused must not keep the others back
+                alone = [len(rows) > 1 and await self._send_sealed(cls_id, [row]) for row in rows]
+                refused += alone.count(False)
+        return refused
+
+    async def _send_sealed(self, cls_id: str, rows: list[tuple[int, bytes]]) -> bool:
+        seqs = [seq for seq, _ in rows]
+        body = b"".join(sealed for _, sealed in rows)
+        path = f"/emt/v1/cls-records/{cls_id}"
+        answer = await self._post(path, body, "application/cbor-seq")
+        good = answer.status == 200
+        detail = {
+            "emt": self._emt.name,
+            "cls_id": cls_id,
+            "seqs": seqs,
+            "status": answer.status,
+            "acknowledged": _field(answer, "acknowledged"),
+        }
+        self._journal.event(
+            SMGW, "aEMT", "message", "delivery.device", ok=good, detail=detail, raw=body
+        )
+        if good:
             now = self._clock.now_ms()
             await self._worker.run(self._exchange.forwarded, self._emt.name, cls_id, seqs, now)
             self._last_problem = ""
-        return True
+        else:
+            what = f"records {seqs[0]}..{seqs[-1]} of {cls_id}"
+            self._problem(f"{what} refused with {answer.status}: {answer.error_text()}")
+        return good
 
     async def _post(self, path: str, body: bytes, content_type: str) -> HttpAnswer:
         if self._http is None or self._http.closed:
