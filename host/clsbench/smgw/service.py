@@ -43,15 +43,15 @@ class Gateway:
         self._clock = BenchClock.from_spec(config.smgw.clock)
         self._profiles = config.profiles()
         self._events = EventLog(config.smgw.event_log or None, self._clock, "smgw")
-        self._store = Store(config.smgw.state_dir)
+        self.store = Store(config.smgw.state_dir)
         self._worker = StoreWorker(asyncio.get_running_loop())
-        self._journal = Journal(self._events, self._store, self._worker, self._clock)
+        self._journal = Journal(self._events, self.store, self._worker, self._clock)
         self._tasks: list[asyncio.Task[None]] = []
         try:
             self._build()
         except ClsbenchError:
             self._worker.close()
-            self._store.close()
+            self.store.close()
             self._events.close()
             raise
 
@@ -94,29 +94,29 @@ class Gateway:
         self._journal.event("SMGW", "SMGW", "state", "stop")
         self._journal.system("stop", self._profiles.smgw_id, "gateway stopped")
         await asyncio.to_thread(self._worker.close)
-        self._store.close()
+        self.store.close()
         self._events.close()
 
     def _build(self) -> None:
         config, profiles, clock = self._config, self._profiles, self._clock
         common = (self._worker, self._journal, clock)
-        self._exchange = Exchange(self._store)
+        self._exchange = Exchange(self.store)
         authority = Rights(profiles, config.gwa.name)
-        desk = CommandDesk(self._exchange, *common, config.timing.command_s)
+        self.desk = CommandDesk(self._exchange, *common, config.timing.command_s)
         self._tariffs = Tariffs(
             profiles,
             self._signer(),
             config.time_state(),
-            self._store,
+            self.store,
             *common,
             config.timing.event_s,
             self._record_written,
         )
-        self._build_wan(authority, desk)
+        self._build_wan(authority)
         resources = ClsResources(
             authority,
             self._tariffs,
-            desk,
+            self.desk,
             self._exchange,
             *common,
             config.time_state(),
@@ -131,10 +131,10 @@ class Gateway:
             for lmn in config.lmn
         ]
 
-    def _build_wan(self, authority: Rights, desk: CommandDesk) -> None:
+    def _build_wan(self, authority: Rights) -> None:
         config, journal = self._config, self._journal
         context = tls.wan_client(self._identity("smgw/tls"), self._path("wan-trust.pem"))
-        emt = EmtResources(authority, journal, desk, self._tariffs)
+        emt = EmtResources(authority, journal, self.desk, self._tariffs)
         self._channels = EmtChannels(context, emt.router.answer, journal)
         gwa = GwaResources(
             authority, journal, self._channels, self._status, config.timing.connect_s
@@ -150,7 +150,7 @@ class Gateway:
         )
         self._deliveries = {
             emt.name: Delivery(
-                emt, context, self._store, self._exchange, self._worker, journal, self._clock
+                emt, context, self.store, self._exchange, self._worker, journal, self._clock
             )
             for emt in self._profiles.emts
         }
@@ -177,15 +177,15 @@ class Gateway:
                 for key, reading in last.items()
                 if reading is not None
             },
-            "last_seq": await self._worker.run(self._store.last_seqs),
-            "undelivered": await self._worker.run(self._store.undelivered_count),
+            "last_seq": await self._worker.run(self.store.last_seqs),
+            "undelivered": await self._worker.run(self.store.undelivered_count),
         }
 
     async def _note_profiles(self) -> None:
         digest = _digest(self._profiles)
-        if digest == await self._worker.run(self._store.fact, PROFILES_FACT):
+        if digest == await self._worker.run(self.store.fact, PROFILES_FACT):
             return
-        await self._worker.run(self._store.remember, PROFILES_FACT, digest)
+        await self._worker.run(self.store.remember, PROFILES_FACT, digest)
         message = f"profiles in force, SHA-256 {digest}"
         self._journal.calibration("profiles.changed", self._config.gwa.name, message)
 
