@@ -1,0 +1,46 @@
+"""What tests of a board need on their side of it: a pin observer, a port, a REPL."""
+
+import threading
+
+import serial
+
+from clsbench.device.flash import flash, mpremote
+
+
+class PinLog:
+    """Collects what the board reports, and lets a test wait for it."""
+
+    def __init__(self):
+        self.seen = []
+        self.times_ns = []
+        self._changed = threading.Condition()
+
+    def __call__(self, pin, level, mono_ns):
+        with self._changed:
+            self.seen.append((pin, level))
+            self.times_ns.append(mono_ns)
+            self._changed.notify_all()
+
+    def wait_for(self, count):
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.seen) >= count, 5), self.seen
+
+
+def start_main(board, source):
+    """Makes `source` the board's main.py and starts it."""
+    flash(board.path, [("main.py", source.encode())])
+
+
+def open_port(board):
+    return serial.Serial(board.path, timeout=5)
+
+
+def read_until(port, ending):
+    data = port.read_until(ending)
+    assert data.endswith(ending), f"no {ending!r}, but {data[-300:]!r}"
+    return data
+
+
+def resume(board, code):
+    """Runs code in the REPL as it is, without a soft reset."""
+    return mpremote(board.path, "resume", "exec", code).strip()
