@@ -1,7 +1,6 @@
 """Start of the application: settings, ports, device; back to the REPL at the end."""
 
 import asyncio
-import sys
 
 import board
 from dicamm import VERSION
@@ -30,15 +29,20 @@ def run():
 def _gateway(settings):
     if not settings.gateway_host:
         return None
-    if "tls" not in sys.modules and not board.HAS_TLS:
+    if not board.HAS_TLS:
         raise store_settings.SettingsError("this board image has no TLS: leave gateway_host empty")
-    from dicamm.drivers import net
+    from dicamm.drivers import net  # here, since an image without TLS cannot import it
 
-    context = net.client_context(
-        settings.read_file("cls.crt.der"),
-        settings.read_file("cls.key.der"),
-        settings.read_file("han-ca.der"),
-    )
+    try:
+        context = net.client_context(
+            settings.read_file("cls.crt.der"),
+            settings.read_file("cls.key.der"),
+            settings.read_file("han-ca.der"),
+        )
+    except ValueError as error:
+        raise store_settings.SettingsError(
+            "a certificate or key cannot be used (P-256 in DER is needed): " + str(error)
+        ) from None
 
     async def connect():
         return await net.connect(

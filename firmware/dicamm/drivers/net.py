@@ -22,7 +22,7 @@ def client_context(certificate, key, trust):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(certificate, key)
-    context.load_verify_locations(trust)
+    context.load_verify_locations(cadata=trust)
     return context
 
 

@@ -94,7 +94,7 @@ async def _gather(chain: Chain, observer: DeviceObserver, outcome: Outcome) -> E
     device = await observer.collect()
     gateway, delivered = await _delivered(chain, {record.seq for record in device})
     log_load(chain.events, chain.plant)
-    pki = chain.pki
+    trust = chain.pki.wan_trust.read_bytes()
     speed = chain.options.speed
     wire_ms = _REPLY_BYTES * 10_000 // BUS_BAUD + _TELEGRAM_BYTES * 10_000 // LMN_BAUD
     commands = await chain.operator.commands()
@@ -110,7 +110,7 @@ async def _gather(chain: Chain, observer: DeviceObserver, outcome: Outcome) -> E
         max_power_w=chain.plant.plant.max_power_w("mid"),
         latency_ms=(wire_ms + _MACHINE_MS) * speed,
         relay_latencies_ms=_relay_latencies(chain, commands),
-        verify_cms=lambda der: cms.verify(der, pki.wan_trust, role="SMGW"),
+        verify_cms=lambda der: cms.verify(der, trust, role="SMGW"),
         house_dwh=chain.plant.house_dwh if chain.options.scenario == "house" else None,
         capture_values=_capture_values(chain.options.capture),
     )
@@ -127,7 +127,7 @@ async def _delivered(
             for entry in await chain.operator.device_records()
         }
         gateway = [
-            GatewayRecord(json.loads(entry["content"]), bytes.fromhex(entry["cms"]))
+            GatewayRecord(entry["content"], bytes.fromhex(entry["cms"]))
             for entry in await chain.operator.records()
         ]
         late = asyncio.get_running_loop().time() > deadline

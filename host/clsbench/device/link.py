@@ -7,6 +7,7 @@ arrive meanwhile go to the listeners.
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,7 @@ class LinkClient:
         self._waiting: tuple[int, asyncio.Future[dict[int, Any]]] | None = None
         self._records: list[tuple[int, bytes]] = []
         self._logs: list[tuple[int, int, list[Any]]] = []
+        self._console: deque[str] = deque(maxlen=12)
         self._task = asyncio.create_task(self._receive())
 
     @classmethod
@@ -134,6 +136,7 @@ class LinkClient:
             raise PeerSilent(
                 f"no DICAMM answered on {self.port} ({tries} tries, {timeout_s:g} s each). "
                 "Does the firmware run? mpremote shows the console; Ctrl-D there restarts it."
+                + "".join(f"\n  console: {line}" for line in self._console)
             )
 
     async def _receive(self) -> None:
@@ -151,9 +154,15 @@ class LinkClient:
             while (event := self._receiver.next_event()) is not None:
                 self._take(event)
 
+    def _take_text(self, line: str) -> None:
+        if line:
+            self._console.append(line)
+            if self.on_text is not None:
+                self.on_text(line)
+
     def _take(self, event: Any) -> None:
-        if event.kind == link_frame.LOG and self.on_text is not None:
-            self.on_text(event.data.decode(errors="replace").rstrip())
+        if event.kind == link_frame.LOG:
+            self._take_text(event.data.decode(errors="replace").rstrip())
         if event.kind != link_frame.FRAME:
             return
         try:
