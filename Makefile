@@ -1,5 +1,5 @@
 # Front door. Every target sets up what it needs into .venv first.
-.PHONY: help setup demo test lint bench hil lock clean
+.PHONY: help setup demo test lint lock clean
 OUT ?= demo-out
 
 help:
@@ -21,7 +21,8 @@ test: setup
 lint: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/basedpyright
+	.venv/bin/basedpyright --level error
+	.venv/bin/basedpyright --level error -p firmware
 	.venv/bin/python tools/check_tree.py
 
 lock:

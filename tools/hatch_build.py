@@ -1,4 +1,4 @@
-"""Build hook: a wheel carries the firmware and board files; an editable install reads them in place."""
+"""Build hook: a wheel carries firmware and boards; an editable install reads them in place."""
 
 from typing import Any
 

@@ -7,6 +7,7 @@ import os
 
 import machine
 import norflash
+
 from dicamm.drivers.clock import Clock
 from dicamm.drivers.console import Console
 from dicamm.drivers.flash import FlashRegion
@@ -37,7 +38,8 @@ def ports(settings):
     made.bus = Rs485(uart, settings.baud, bits_per_char=10)
     made.relay = Relay(machine.Pin(PIN_RELAY, machine.Pin.OUT))
     made.led = Led(machine.Pin(PIN_LED, machine.Pin.OUT))
-    made.flash = FlashRegion(norflash.NorFile(os.getenv("HIL_NOR"), RECORD_SECTORS), RECORD_SECTORS)
+    chip = norflash.NorFile(os.getenv("HIL_NOR"), RECORD_SECTORS)
+    made.flash = FlashRegion(chip, RECORD_SECTORS)
     made.watchdog = Watchdog(8000)
     made.console = Console()
     made.reset_cause = machine.reset_cause()

@@ -1,1 +1,1 @@
-"""The open bench for smart-meter control boxes: emulated SMGW, GWA, aEMT and meters around a real DICAMM."""
+"""The open bench for smart-meter control boxes: SMGW, GWA, aEMT and meters around a DICAMM."""

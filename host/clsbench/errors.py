@@ -1,8 +1,8 @@
-"""The errors a caller or a user can act on. Each says what happened, to which thing, and the next step."""
+"""The errors a caller or a user can act on: what happened, to which thing, the next step."""
 
 
 class ClsbenchError(Exception):
-    """Base of everything this package raises on purpose; `exit_code` is what the command line ends with."""
+    """Base of everything this package raises on purpose; `exit_code`: of the command line."""
 
     exit_code = 1
 

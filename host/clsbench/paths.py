@@ -1,4 +1,4 @@
-"""Where the firmware and board files are: beside the package in a checkout, inside it in a wheel."""
+"""Where firmware and board files are: beside the package in a checkout, inside it in a wheel."""
 
 from pathlib import Path
 

@@ -2,8 +2,11 @@
 
 from dicamm.proto.http1 import ANSWER, MAX_BODY, REFUSED, AnswerReceiver, encode_request
 
-LENGTH = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"seq":7}'
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nwiki\r\n5;x=y\r\npedia\r\n0\r\n\r\n"
+LENGTH = b'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\n{"seq":7}'
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"4\r\nwiki\r\n5;x=y\r\npedia\r\n0\r\n\r\n"
+)
 EMPTY = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
@@ -23,7 +26,8 @@ def answers(*chunks):
 
 
 def test_request_is_spelled_out():
-    assert encode_request("GET", "/a?b=1", "gw.sm") == b"GET /a?b=1 HTTP/1.1\r\nHost: gw.sm\r\n\r\n"
+    get = b"GET /a?b=1 HTTP/1.1\r\nHost: gw.sm\r\n\r\n"
+    assert encode_request("GET", "/a?b=1", "gw.sm") == get
     assert encode_request("POST", "/e", "gw.sm", b"{}", "application/json") == (
         b"POST /e HTTP/1.1\r\nHost: gw.sm\r\nContent-Type: application/json\r\n"
         b"Content-Length: 2\r\n\r\n{}"
@@ -65,9 +69,15 @@ def test_what_cannot_be_framed_is_refused_and_counted():
         (b"HTTP/1.1 200 OK\r\n\r\n", "no length"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "length"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1_0\r\n\r\n", "length"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n", "repeated content-length"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n",
+            "repeated content-length",
+        ),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "transfer coding"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", "transfer coding"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
+            "transfer coding",
+        ),
         (b"HTTP/1.1 200 OK\r\nno colon here\r\n", "header line"),
         (b"HTTP/1.1 200 OK\r\n folded: x\r\n", "header line"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "length"),

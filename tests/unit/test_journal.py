@@ -7,9 +7,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "boards" / "unix" / "shim"))
 
-from dicamm.drivers.flash import FlashRegion  # noqa: E402
-from dicamm.store.journal import MAX_SEALED, Journal, JournalFull  # noqa: E402
-from norflash import NorFile  # noqa: E402
+from norflash import NorFile
+
+from dicamm.drivers.flash import FlashRegion
+from dicamm.store.journal import MAX_SEALED, Journal, JournalFull
 
 SECTORS = 4
 SLOTS = SECTORS * 8

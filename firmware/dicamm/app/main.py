@@ -3,6 +3,7 @@
 import asyncio
 
 import board
+
 from dicamm import VERSION
 from dicamm.app.device import Device
 from dicamm.store import settings as store_settings

@@ -21,8 +21,8 @@ def event_fields(mac0, sealed):
 
 
 def recent(journal, mac0):
-    """(events, last_due_ms): the newest TAF16 records, oldest first, as (seq, uuid, event), and the
-    due time of the newest TAF7 record or None."""
+    """(events, last_due_ms): the newest TAF16 records, oldest first, as (seq, uuid, event), and
+    the due time of the newest TAF7 record or None."""
     events = []
     last_due_ms = None
     newest = journal.newest

@@ -38,8 +38,7 @@ class Supervisor:
         while not until():
             now = self._clock.real_us()
             late = [
-                name for name, last in self._last_us.items()
-                if now - last > self._silence_us[name]
+                name for name, last in self._last_us.items() if now - last > self._silence_us[name]
             ]
             if late:
                 self._on_fault()

@@ -24,7 +24,7 @@ class Console:
         """Takes what has arrived into `buffer`; returns the number of bytes, 0 when none."""
         count = 0
         while count < len(buffer) and self._poll.poll(0):
-            if not self._input.readinto(self._byte):
+            if not self._input.readinto(self._byte):  # pyright: ignore - every port has it
                 break
             buffer[count] = self._byte[0]
             count += 1

@@ -41,7 +41,5 @@ async def connect(host, port, context, server_name):
     poll.register(raw, select.POLLOUT)
     while not poll.poll(0):
         await asyncio.sleep_ms(2)
-    wrapped = context.wrap_socket(
-        raw, server_hostname=server_name, do_handshake_on_connect=False
-    )
+    wrapped = context.wrap_socket(raw, server_hostname=server_name, do_handshake_on_connect=False)
     return asyncio.StreamReader(wrapped)

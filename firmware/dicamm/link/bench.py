@@ -75,11 +75,10 @@ class BenchLink:
         except cbor.CborError:
             self.malformed += 1
             return
-        number = message.get(_ID) if isinstance(message, dict) else None
-        if not isinstance(number, int) or number < 0:
+        if not isinstance(message, dict) or not _is_count(message.get(_ID)):
             self.malformed += 1
             return
-        await self._serve(message.get(_TYPE), number, message)
+        await self._serve(message.get(_TYPE), message[_ID], message)
 
     async def _serve(self, kind, number, message):
         if kind == HELLO:

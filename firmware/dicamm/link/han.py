@@ -50,7 +50,7 @@ class HanClient:
 
     async def time(self):
         """(utc_ms, bound_ms) of the gateway. Raises HanError, also when its clock is not set."""
-        body = await self._json("GET", TIME, None, (200,))
+        body = await self._object("GET", TIME, None)
         utc_ms, bound_ms = body.get("utc_ms"), body.get("bound_ms")
         if not isinstance(utc_ms, int) or not isinstance(bound_ms, int):
             raise HanError(codes.HAN_CONTENT)
@@ -60,7 +60,7 @@ class HanClient:
 
     async def announce(self, event):
         """Announces an event (dict of the wire's keys); returns the gateway record's number."""
-        body = await self._json("POST", EVENT, event, (200,))
+        body = await self._object("POST", EVENT, event)
         if not isinstance(body.get("seq"), int):
             raise HanError(codes.HAN_CONTENT)
         return body["seq"]
@@ -78,10 +78,13 @@ class HanClient:
     async def deliver(self, sealed):
         """Delivers sealed records (a CBOR sequence, RFC 8742); returns the acknowledged number."""
         answer = await self._exchange("POST", RECORD, b"".join(sealed), _CBOR, 0)
-        body = _parse(answer, (200,))
+        body = _parse(answer, (200,)) or {}
         if not isinstance(body.get("acknowledged"), int):
             raise HanError(codes.HAN_CONTENT)
         return body["acknowledged"]
+
+    async def _object(self, method, path, body):
+        return await self._json(method, path, body, (200,)) or {}
 
     async def _json(self, method, path, body, expected, extra_ms=0):
         data = b"" if body is None else json.dumps(body).encode()

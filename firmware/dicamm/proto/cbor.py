@@ -13,6 +13,10 @@ except ImportError:
         return value
 
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # never true at run time: boards have no typing module
+    from typing import Any
+
 MAX_DEPTH = const(8)  # arrays, maps and tags inside each other
 MAX_STRING = const(4096)  # bytes of one string
 MAX_ITEMS = const(256)  # entries of one array or map
@@ -66,7 +70,7 @@ def encode(value):
     return bytes(out)
 
 
-def decode(data, tags=KNOWN_TAGS):
+def decode(data, tags=KNOWN_TAGS) -> "Any":
     """The value of `data`, which is one item and nothing behind it.
 
     Arrays come as list, maps as dict, tags as Tag. Map keys are int, str or bytes, in ascending
@@ -79,7 +83,7 @@ def decode(data, tags=KNOWN_TAGS):
     return value
 
 
-def decode_first(data, start=0, tags=KNOWN_TAGS):
+def decode_first(data, start=0, tags=KNOWN_TAGS) -> "Any":
     """The item of `data` at `start` and the position behind it: (value, next).
 
     For sequences of items (RFC 8742): begin again at `next` until it equals len(data).

@@ -1,8 +1,8 @@
-"""Client side of HTTP/1.1 (RFC 9110, 9112), as little of it as a gateway needs: bytes in, answers out.
+"""Client side of HTTP/1.1 (RFC 9110, 9112), as little of it as a gateway needs.
 
-Knows no sockets, no TLS, no JSON. One answer at a time; the connection stays open between
-answers unless the server says otherwise. Bodies come with Content-Length or chunked;
-a body that ends with the connection is refused, since it cannot be told from a cut one.
+Bytes in, answers out: knows no sockets, no TLS, no JSON. One answer at a time; the connection
+stays open between answers unless the server says otherwise. Bodies come with Content-Length or
+chunked; a body that ends with the connection is refused, for it cannot be told from a cut one.
 """
 
 MAX_HEADER = 2048
@@ -31,7 +31,7 @@ class Event:
 
 
 class Answer:
-    """status: integer; headers: lower-case name -> value; body: bytes; keep: connection stays open."""
+    """status: integer; headers: lower-case name -> value; body: bytes; keep: stays open."""
 
     def __init__(self, status, headers, body, keep):
         self.status = status

@@ -246,6 +246,4 @@ class Journal:
         return None
 
     def _count(self, flag):
-        return sum(
-            1 for i in range(self._slots) if self._seqs[i] and self._open[i] & flag
-        )
+        return sum(1 for i in range(self._slots) if self._seqs[i] and self._open[i] & flag)

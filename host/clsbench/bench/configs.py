@@ -6,6 +6,7 @@ The same TOML a user writes by hand for `clsbench smgw|gwa|emt serve`.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -132,7 +133,7 @@ def _common(chain: Chain, role: str) -> dict[str, str]:
     }
 
 
-def _toml(tables: list[tuple[str, dict[str, object]]]) -> str:
+def _toml(tables: Sequence[tuple[str, Mapping[str, object]]]) -> str:
     lines = []
     for header, values in tables:
         lines.append(header)

@@ -6,13 +6,12 @@ Only reads: acknowledges nothing, commands nothing.
 import asyncio
 from typing import Any
 
-from dicamm import code_texts
-
 from clsbench.bench.plant import BenchPlant
 from clsbench.device.link import LinkClient
 from clsbench.device.records import DeviceRecord, SealBroken, open_record
 from clsbench.errors import ClsbenchError
 from clsbench.eventlog import EventLog
+from dicamm import code_texts
 
 _POLL_S = 0.4
 
@@ -80,7 +79,11 @@ class DeviceObserver:
                 await self.link.hello()
             except ClsbenchError as error:
                 self._events.event(
-                    "operator", "DICAMM", "fault", "link.silent", ok=False,
+                    "operator",
+                    "DICAMM",
+                    "fault",
+                    "link.silent",
+                    ok=False,
                     detail={"reason": str(error).splitlines()[0]},
                 )
 
@@ -90,8 +93,13 @@ class DeviceObserver:
         except SealBroken as error:
             self.broken.append(f"record {seq}: {error}")
             self._events.event(
-                "DICAMM", "DICAMM", "fault", "record.broken", ok=False,
-                detail={"seq": seq, "reason": str(error)}, raw=sealed,
+                "DICAMM",
+                "DICAMM",
+                "fault",
+                "record.broken",
+                ok=False,
+                detail={"seq": seq, "reason": str(error)},
+                raw=sealed,
             )
             return
         self.records[seq] = record
@@ -115,7 +123,11 @@ class DeviceObserver:
             "fault" if fault else "state",
             f"device.{name.lower()}",
             ok=not fault,
-            detail={"mono_ms": mono_ms, "code": code, "text": code_texts.describe(code, arguments)},
+            detail={
+                "mono_ms": mono_ms,
+                "code": code,
+                "text": code_texts.describe(code, arguments),
+            },
         )
 
 

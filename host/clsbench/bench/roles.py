@@ -1,4 +1,4 @@
-"""A role of the chain (SMGW, GWA, aEMT) as a process of its own that can be killed and started again."""
+"""A role of the chain (SMGW, GWA, aEMT) as a process that can be killed and started again."""
 
 import asyncio
 import json

@@ -17,18 +17,41 @@ from clsbench.report.timeline import Timeline
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("demo-out"),
-              show_default=True, help="Folder for records, event log and report.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("demo-out"),
+    show_default=True,
+    help="Folder for records, event log and report.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 @click.option("--board", default="unix", show_default=True, help="Board that runs the firmware.")
-@click.option("--speed", type=click.IntRange(20, 240), default=150, show_default=True,
-              help="Seconds of the bench's clock per second.")
-@click.option("--scenario", type=click.Choice(["plant", "house"]), default="plant",
-              show_default=True, help="What the base meter sees: the plant alone, or a house too.")
-@click.option("--lmn-capture", type=click.Path(path_type=Path), default=None,
-              help="Captured SML bytes to be played as the base meter.")
-@click.option("--heap", default="384k", show_default=True,
-              help="Heap of the interpreter; 64-bit objects are twice as large as a board's.")
+@click.option(
+    "--speed",
+    type=click.IntRange(20, 240),
+    default=150,
+    show_default=True,
+    help="Seconds of the bench's clock per second.",
+)
+@click.option(
+    "--scenario",
+    type=click.Choice(["plant", "house"]),
+    default="plant",
+    show_default=True,
+    help="What the base meter sees: the plant alone, or a house too.",
+)
+@click.option(
+    "--lmn-capture",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Captured SML bytes to be played as the base meter.",
+)
+@click.option(
+    "--heap",
+    default="384k",
+    show_default=True,
+    help="Heap of the interpreter; 64-bit objects are twice as large as a board's.",
+)
 def demo(
     out: Path,
     as_json: bool,
@@ -59,9 +82,7 @@ async def _with_timeline(options: DemoOptions, quiet: bool) -> DemoResult:
     def write(line: str) -> None:
         print(line, file=stream, flush=True)
 
-    timeline = Timeline(
-        EventReader(options.out / "events.jsonl"), write, colour=stream.isatty()
-    )
+    timeline = Timeline(EventReader(options.out / "events.jsonl"), write, colour=stream.isatty())
     stop = asyncio.Event()
     watching = asyncio.create_task(timeline.run(stop))
     try:

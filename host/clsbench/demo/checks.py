@@ -1,4 +1,4 @@
-"""The checks at the end of the demo. Each looks at evidence and gives a name, a verdict, a detail."""
+"""The checks at the end of the demo: each looks at evidence and gives name, verdict, detail."""
 
 import statistics
 from collections.abc import Callable

@@ -124,9 +124,7 @@ def quarter_hours(records: list[DeviceRecord]) -> list[Slot]:
             if energy:
                 parts[owner] = parts.get(owner, 0) + energy
         total = device_dwh(records[last]) - device_dwh(records[first])
-        slots.append(
-            Slot(records[first].event_ms or 0, records[last].event_ms or 0, total, parts)
-        )
+        slots.append(Slot(records[first].event_ms or 0, records[last].event_ms or 0, total, parts))
     return slots
 
 

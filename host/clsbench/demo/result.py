@@ -20,9 +20,8 @@ def document(result: DemoResult) -> dict[str, Any]:
         "names": result.names,
         "transactions": [_transaction(result, pair) for pair in evidence.pairs],
         "quarter_hours": [_slot(slot) for slot in evidence.slots],
-        "records": [
-            record.document() | {"witness": "device"} for record in evidence.device
-        ] + [record.content | {"witness": "gateway"} for record in evidence.gateway],
+        "records": [record.document() | {"witness": "device"} for record in evidence.device]
+        + [record.content | {"witness": "gateway"} for record in evidence.gateway],
         "latency_ms": {
             "command_to_relay": [round(ms, 1) for ms in evidence.relay_latencies_ms],
             "command_to_record": [
@@ -93,7 +92,5 @@ def _slot(slot: Slot) -> dict[str, Any]:
         "from": iso(slot.from_ms),
         "to": iso(slot.to_ms),
         "total_dwh": slot.total_dwh,
-        "parts": [
-            {"uuid": uuid, "energy_dwh": energy} for uuid, energy in slot.parts_dwh.items()
-        ],
+        "parts": [{"uuid": uuid, "energy_dwh": energy} for uuid, energy in slot.parts_dwh.items()],
     }

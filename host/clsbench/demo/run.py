@@ -1,7 +1,6 @@
 """Runs the demo: chain up, scenario, evidence, checks, files, verdict."""
 
 import asyncio
-import json
 import struct
 import time
 from collections.abc import Callable
@@ -81,7 +80,11 @@ async def run_demo(options: DemoOptions, say: Callable[[str], None]) -> DemoResu
         checks = run_checks(evidence)
         for check in checks:
             chain.events.event(
-                "operator", "operator", "check", check.name, ok=check.ok,
+                "operator",
+                "operator",
+                "check",
+                check.name,
+                ok=check.ok,
                 detail={"text": check.detail},
             )
     finally:
@@ -106,7 +109,7 @@ async def _gather(chain: Chain, observer: DeviceObserver, outcome: Outcome) -> E
         key=observer.key,
         delivered=delivered,
         served_dwh=_served_dwh(chain),
-        history=[tuple(entry) for entry in chain.plant.plant.history()],
+        history=[(t_ms, closed, power_w) for t_ms, closed, power_w in chain.plant.plant.history()],
         max_power_w=chain.plant.plant.max_power_w("mid"),
         latency_ms=(wire_ms + _MACHINE_MS) * speed,
         relay_latencies_ms=_relay_latencies(chain, commands),
@@ -141,8 +144,11 @@ def _all_there(gateway: list[GatewayRecord], chain: Chain) -> bool:
     made = {
         (event["detail"]["profile_id"], event["detail"]["seq"])
         for event in EventReader(chain.events_path).poll()
-        if event["kind"] == "record" and event["lane_from"] == "SMGW" and event["ok"]
-        and "profile_id" in event["detail"] and "seq" in event["detail"]
+        if event["kind"] == "record"
+        and event["lane_from"] == "SMGW"
+        and event["ok"]
+        and "profile_id" in event["detail"]
+        and "seq" in event["detail"]
     }
     return made <= {(r.content["profile_id"], r.content["seq"]) for r in gateway}
 

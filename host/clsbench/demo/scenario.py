@@ -1,4 +1,4 @@
-"""What happens in the demo: a few hours of bench time with some transactions across quarter hours."""
+"""What happens in the demo: two hours of bench time with transactions across quarter hours."""
 
 import uuid
 from dataclasses import dataclass, field

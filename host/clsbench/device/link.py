@@ -14,9 +14,9 @@ from typing import Any
 import cbor2
 import serial
 import serial_asyncio
-from dicamm.proto import link_frame
 
 from clsbench.errors import EnvironmentProblem, PeerRefused, PeerSilent
+from dicamm.proto import link_frame
 
 HELLO, TIME, COMMAND, ANSWER, RECORD, ACKNOWLEDGE, STATUS, LOG = range(1, 9)
 RECORDS, HAND_OVER, LOGS = 10, 11, 12
@@ -77,7 +77,7 @@ class LinkClient:
     async def command(
         self, action: str, uuid: bytes, text: str = "", event_ms: int | None = None
     ) -> tuple[int, int | None, str]:
-        """Switches: action "begin" or "end". Returns (code, sequence number, text of the device)."""
+        """Switches: action "begin" or "end". Returns (code, sequence number, device's text)."""
         message = {0: COMMAND, 2: action, 3: uuid, 4: text, 5: event_ms}
         answer = await self.request(message, timeout_s=5.0, tries=2)
         return answer[2], answer[3], answer[4]
@@ -127,8 +127,9 @@ class LinkClient:
             self._waiting = (number, future)
             for _ in range(tries):
                 self._writer.write(frame)
-                done, _pending = await asyncio.wait({future, self._task}, timeout=timeout_s,
-                                                    return_when=asyncio.FIRST_COMPLETED)
+                done, _pending = await asyncio.wait(
+                    {future, self._task}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+                )
                 if future in done:
                     return future.result()
                 if self._task in done:
