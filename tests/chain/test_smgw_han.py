@@ -422,3 +422,12 @@ async def test_a_record_made_without_valid_time_is_flagged(pki, tmp_path):
         (outgoing,) = bench.gateway.store.undelivered(DEFAULT_EMT, 0, 10)
     record = json.loads(cms.verify(outgoing.cms, pki.wan_trust.read_bytes()).content)
     assert record["status"].startswith("A0400000") and record["time_state"] == "unset"
+
+
+async def test_a_session_is_cut_when_it_has_lasted_long_enough(bench, monkeypatch):
+    monkeypatch.setattr("clsbench.smgw.han.connection.MAX_SESSION_S", 0.2)
+    head = b"GET /smgw/cls/v1/rts/command/?wait_ms=400 HTTP/1.1\r\nHost: a\r\n\r\n"
+    began = time.monotonic()
+    answer = await raw_exchange(bench, head)
+    assert answer.startswith(b"HTTP/1.1 204")  # the answer in hand is still given
+    assert 0.4 <= time.monotonic() - began < 3

@@ -4,8 +4,12 @@ import asyncio
 import json
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from clsbench.smgw.config import SmgwConfig
 
 
 @click.group()
@@ -17,12 +21,14 @@ def smgw() -> None:
 @click.option("--config", required=True, type=click.Path(path_type=Path), help="TOML file.")
 def serve(config: Path) -> None:
     """Run a gateway until SIGTERM; prints one JSON line with its ports when it is ready."""
+    from clsbench.roleconfig import log_to_stderr
     from clsbench.smgw.config import load_config
 
+    log_to_stderr("smgw")
     asyncio.run(_serve(load_config(config)))
 
 
-async def _serve(config) -> None:
+async def _serve(config: "SmgwConfig") -> None:
     from clsbench.smgw.service import Gateway
 
     stop = asyncio.Event()

@@ -1,17 +1,18 @@
 """The gateway's configuration file (TOML): what it may hold, and the profiles made of it.
 
-Paths in it are relative to the file. Every mistake is a BadInput naming file, key and remedy.
+Paths in it are relative to the file. Every mistake is a BadInput.
 """
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cryptography import x509
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from clsbench import roleconfig
 from clsbench.errors import BadInput
 from clsbench.pki.names import fingerprint
+from clsbench.roleconfig import FilePath, FileText, PkiDir, Strict
 from clsbench.smgw.core.profiles import (
     ClsProfile,
     EmtProfile,
@@ -23,42 +24,24 @@ from clsbench.smgw.core.profiles import (
 from clsbench.smgw.core.readings import full_obis
 from clsbench.smgw.core.records import SYNCHRONISED, TimeState
 
-Port = Annotated[int, Field(ge=0, le=65535)]
 PeerPort = Annotated[int, Field(ge=1, le=65535)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 DeviceId = Annotated[str, Field(pattern="^[0-9A-Z]{14}$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class SmgwSection(_Section):
+class SmgwSection(Strict):
     """The gateway itself. clock: specification of the bench clock, empty = wall clock."""
 
     id: DeviceId
-    state_dir: Path
-    event_log: str = ""
+    state_dir: FilePath
+    event_log: FileText = ""
     clock: str = ""
     time_state: Literal["unset", "synchronised", "holdover"] = SYNCHRONISED
     time_bound_ms: int = Field(default=0, ge=0)
 
 
-class PkiSection(_Section):
-    """Where `clsbench pki init` put keys and certificates."""
-
-    dir: Path
-
-
-class HanSection(_Section):
-    """Where the gateway listens for control boxes; port 0 = any free one."""
-
-    host: str = "127.0.0.1"
-    port: Port = 0
-
-
-class GwaSection(_Section):
+class GwaSection(Strict):
     """The administrator and its management port."""
 
     name: Name
@@ -66,15 +49,18 @@ class GwaSection(_Section):
     port: PeerPort
 
 
-class TimingSection(_Section):
-    """Waits in real seconds: box answering a command, meter giving a reading, channel opening."""
+class TimingSection(Strict):
+    """Waits in real seconds: for a box's answer to a command, for a meter's reading at an event, for
+    a channel to open, and the longest pause between two tries to reach a WAN partner.
+    """
 
     command_s: Seconds = 10
     event_s: Seconds = 12
     connect_s: Seconds = 10
+    retry_max_s: Seconds = 10
 
 
-class EmtSection(_Section):
+class EmtSection(Strict):
     """A market participant: its channel port, its delivery port, its control boxes."""
 
     name: Name
@@ -85,7 +71,7 @@ class EmtSection(_Section):
     cls_ids: list[DeviceId] = []
 
 
-class LmnSection(_Section):
+class LmnSection(Strict):
     """A meter on a serial port. meter_id "*": the first one seen. obis empty: all registers."""
 
     port: str = Field(min_length=1)
@@ -94,7 +80,7 @@ class LmnSection(_Section):
     obis: list[str] = []
 
 
-class TafSection(_Section):
+class TafSection(Strict):
     """A tariff profile: number 7 or 16."""
 
     id: Name
@@ -106,19 +92,19 @@ class TafSection(_Section):
     wan_source: bool = False
 
 
-class ClsSection(_Section):
+class ClsSection(Strict):
     """A control box. certificate: PEM file; by default that of the PKI directory."""
 
     cls_id: DeviceId
-    certificate: Path | None = None
+    certificate: FilePath | None = None
 
 
-class SmgwConfig(_Section):
+class SmgwConfig(Strict):
     """The whole file."""
 
     smgw: SmgwSection
-    pki: PkiSection
-    han: HanSection = HanSection()
+    pki: PkiDir
+    han: roleconfig.Endpoint = roleconfig.Endpoint()
     gwa: GwaSection
     timing: TimingSection = TimingSection()
     emt: list[EmtSection] = []
@@ -152,25 +138,8 @@ class SmgwConfig(_Section):
 
 
 def load_config(path: Path) -> SmgwConfig:
-    """The configuration in a file, paths resolved. Raises BadInput."""
-    try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}. Give the file with --config FILE") from error
-    except ValueError as error:
-        raise BadInput(f"{path}: no TOML: {error}") from error
-    try:
-        config = SmgwConfig.model_validate(content)
-    except ValidationError as error:
-        raise BadInput(_explain(path, error)) from error
-    base = path.resolve().parent
-    config.smgw.state_dir = base / config.smgw.state_dir
-    config.pki.dir = base / config.pki.dir
-    if config.smgw.event_log:
-        config.smgw.event_log = str(base / config.smgw.event_log)
-    for cls in config.cls:
-        cls.certificate = base / cls.certificate if cls.certificate else None
-    return config
+    """The configuration in a file. Raises BadInput naming file, key and remedy."""
+    return roleconfig.load_config(path, SmgwConfig)
 
 
 def meter_profile(lmn: LmnSection) -> MeterProfile:
@@ -197,14 +166,3 @@ def _emt(emt: EmtSection) -> EmtProfile:
         delivery=Endpoint(emt.delivery_host, emt.delivery_port),
         cls_ids=tuple(emt.cls_ids),
     )
-
-
-def _explain(path: Path, error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"]) or "file"
-        remedy = "remove it" if problem["type"] == "extra_forbidden" else "correct it"
-        if problem["type"] == "missing":
-            remedy = "add it"
-        lines.append(f"{path}: {place}: {problem['msg']}; {remedy}")
-    return "\n  ".join(lines)

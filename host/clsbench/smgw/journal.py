@@ -5,12 +5,15 @@ whatever bears on the readings. Source: BSI TR-03109-1 (three logs); field names
 export them.
 """
 
+import logging
 from typing import Any
 
 from clsbench.clock import BenchClock
 from clsbench.eventlog import EventLog
 from clsbench.smgw.store import CALIBRATION_LOG, SYSTEM_LOG, Store, consumer_log
 from clsbench.smgw.worker import StoreWorker
+
+log = logging.getLogger(__name__)
 
 INFO = "INFO"
 WARNING = "WARNING"
@@ -23,7 +26,10 @@ LANE_OF_ROLE = {"CLS": "DICAMM", "GWA": "GWA", "EMT": "aEMT", "SMGW": "SMGW"}
 
 
 class Journal:
-    """Writer of events and log entries; `event` is that of the bench's log."""
+    """Writer of events and log entries; `event` is that of the bench's log.
+
+    Log entries go to this process's own log as well.
+    """
 
     def __init__(self, events: EventLog, store: Store, worker: StoreWorker, clock: BenchClock):
         self.event = events.event
@@ -70,7 +76,8 @@ class Journal:
         self.system(event, subject, reason, WARNING, FAILURE)
 
     def _log(
-        self, log: str, level: str, event: str, outcome: str, subject: str, message: str
+        self, name: str, level: str, event: str, outcome: str, subject: str, message: str
     ) -> None:
+        log.log(logging.getLevelName(level), "%s %s %s: %s", name, event, subject, message)
         now = self._clock.now_ms()
-        self._worker.post(self._store.add_log, log, now, level, event, outcome, subject, message)
+        self._worker.post(self._store.add_log, name, now, level, event, outcome, subject, message)

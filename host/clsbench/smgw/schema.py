@@ -116,7 +116,7 @@ def lock_state_dir(state_dir: Path) -> int:
     process holds it or the directory cannot be made.
     """
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(state_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise EnvironmentProblem(f"state_dir {state_dir}: {error.strerror}") from error

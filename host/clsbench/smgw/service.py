@@ -41,7 +41,7 @@ class Gateway:
     def __init__(self, config: SmgwConfig):
         self._config = config
         self._clock = BenchClock.from_spec(config.smgw.clock)
-        self._profiles = config.profiles()
+        self.profiles = config.profiles()
         self._events = EventLog(config.smgw.event_log or None, self._clock, "smgw")
         self.store = Store(config.smgw.state_dir)
         self._worker = StoreWorker(asyncio.get_running_loop())
@@ -66,7 +66,7 @@ class Gateway:
         runs += [self._management.run(), self._tariffs.run()]
         runs += [delivery.run() for delivery in self._deliveries.values()]
         self._tasks = [asyncio.create_task(run) for run in runs]
-        self._journal.system("start", self._profiles.smgw_id, "gateway started")
+        self._journal.system("start", self.profiles.smgw_id, "gateway started")
         self._journal.event("SMGW", "SMGW", "state", "start", detail={"han_port": port})
         return {"han": port}
 
@@ -89,16 +89,16 @@ class Gateway:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await self._channels.close()
+        await self.channels.close()
         await self._tariffs.close()
         self._journal.event("SMGW", "SMGW", "state", "stop")
-        self._journal.system("stop", self._profiles.smgw_id, "gateway stopped")
+        self._journal.system("stop", self.profiles.smgw_id, "gateway stopped")
         await asyncio.to_thread(self._worker.close)
         self.store.close()
         self._events.close()
 
     def _build(self) -> None:
-        config, profiles, clock = self._config, self._profiles, self._clock
+        config, profiles, clock = self._config, self.profiles, self._clock
         common = (self._worker, self._journal, clock)
         self._exchange = Exchange(self.store)
         authority = Rights(profiles, config.gwa.name)
@@ -135,9 +135,9 @@ class Gateway:
         config, journal = self._config, self._journal
         context = tls.wan_client(self._identity("smgw/tls"), self._path("wan-trust.pem"))
         emt = EmtResources(authority, journal, self.desk, self._tariffs)
-        self._channels = EmtChannels(context, emt.router.answer, journal)
+        self.channels = EmtChannels(context, emt.router.answer, journal, config.timing.retry_max_s)
         gwa = GwaResources(
-            authority, journal, self._channels, self._status, config.timing.connect_s
+            authority, journal, self.channels, self._status, config.timing.connect_s
         )
         self._management = Channel(
             "management",
@@ -147,19 +147,27 @@ class Gateway:
             config.gwa.name,
             gwa.router.answer,
             journal,
+            config.timing.retry_max_s,
         )
         self._deliveries = {
             emt.name: Delivery(
-                emt, context, self.store, self._exchange, self._worker, journal, self._clock
+                emt,
+                context,
+                self.store,
+                self._exchange,
+                self._worker,
+                journal,
+                self._clock,
+                config.timing.retry_max_s,
             )
-            for emt in self._profiles.emts
+            for emt in self.profiles.emts
         }
 
     def _record_written(self, taf: TafProfile) -> None:
         self._deliveries[taf.emt].wake()
 
     def _device_records_stored(self, cls_id: str) -> None:
-        for emt in self._profiles.emts:
+        for emt in self.profiles.emts:
             if cls_id in emt.cls_ids:
                 self._deliveries[emt.name].wake()
 
@@ -167,11 +175,11 @@ class Gateway:
         state = self._config.time_state()
         last = {reader.key: reader.last for reader in self._readers}
         return {
-            "smgw_id": self._profiles.smgw_id,
+            "smgw_id": self.profiles.smgw_id,
             "utc_ms": self._clock.now_ms(),
             "time_state": state.state,
             "bound_ms": state.bound_ms,
-            "channels": self._channels.states(),
+            "channels": self.channels.states(),
             "meters": {
                 key: {"meter_id": reading.meter_id, "captured_ms": reading.captured_ms}
                 for key, reading in last.items()
@@ -182,7 +190,7 @@ class Gateway:
         }
 
     async def _note_profiles(self) -> None:
-        digest = _digest(self._profiles)
+        digest = _digest(self.profiles)
         if digest == await self._worker.run(self.store.fact, PROFILES_FACT):
             return
         await self._worker.run(self.store.remember, PROFILES_FACT, digest)

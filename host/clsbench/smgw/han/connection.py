@@ -1,7 +1,8 @@
 """One HTTP connection in the HAN: aiohttp's protocol, with the peer's name and told errors.
 
 aiohttp answers bytes that are no HTTP by itself; here that answer is JSON, and somebody is
-told. A connection on which no whole request comes in time is cut.
+told. A connection on which no whole request comes in time is cut, and so is one that has lasted
+MAX_SESSION_S, after the answer in hand.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
+from clsbench.net.reverse import MAX_SESSION_S
 from clsbench.pki.names import Peer
 from clsbench.smgw.rest import error_answer
 
@@ -58,6 +60,19 @@ class _Connection(web.RequestHandler):
         )
         self.peer = peer
         self._owner = owner
+        self._session_end: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The session begins, and with it the time it may last."""
+        super().connection_made(transport)
+        loop = asyncio.get_running_loop()
+        self._session_end = loop.call_later(MAX_SESSION_S, self.close)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The session has ended."""
+        if self._session_end is not None:
+            self._session_end.cancel()
+        super().connection_lost(exc)
 
     def handle_error(
         self,

@@ -18,7 +18,7 @@ from clsbench.smgw.han.resources import ClsResources
 from clsbench.smgw.journal import LANE_OF_ROLE, SMGW, Journal
 from clsbench.smgw.rest import HttpRefusal, Router
 
-CLOSE_WITHIN_S = 1.0
+CLOSE_WITHIN_S = 0.5
 
 
 class HanInterface:

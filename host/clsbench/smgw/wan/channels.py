@@ -19,7 +19,6 @@ from clsbench.smgw.core.profiles import EmtProfile, Endpoint
 from clsbench.smgw.journal import FAILURE, LANE_OF_ROLE, SMGW, WARNING, Journal
 
 RETRY_MIN_S = 0.5
-RETRY_MAX_S = 60.0
 
 PeerHandler = Callable[[Peer, web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -27,7 +26,7 @@ PeerHandler = Callable[[Peer, web.BaseRequest], Awaitable[web.StreamResponse]]
 class Backoff:
     """Growing pauses between tries, each varied by half so that gateways do not try in step."""
 
-    def __init__(self, max_s: float = RETRY_MAX_S):
+    def __init__(self, max_s: float):
         self._max_s = max_s
         self._next_s = RETRY_MIN_S
 
@@ -54,6 +53,7 @@ class Channel:
         name: str,
         handler: PeerHandler,
         journal: Journal,
+        retry_max_s: float,
     ):
         self.opened = asyncio.Event()
         self.last_problem = ""
@@ -64,10 +64,11 @@ class Channel:
         self._peer = Peer(cn=f"{name}.{role}", name=name, role=role, fingerprint="")
         self._handler = handler
         self._journal = journal
+        self._retry_max_s = retry_max_s
 
     async def run(self) -> None:
         """Keeps the connection up for ever."""
-        backoff = Backoff()
+        backoff = Backoff(self._retry_max_s)
         while True:
             was_open = await connect_and_serve(
                 self._endpoint.host,
@@ -115,10 +116,17 @@ class ChannelRefused(Exception):
 class EmtChannels:
     """The channels that a Connect of the GWA stands for, by market participant."""
 
-    def __init__(self, context: ssl.SSLContext, handler: PeerHandler, journal: Journal):
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        handler: PeerHandler,
+        journal: Journal,
+        retry_max_s: float,
+    ):
         self._context = context
         self._handler = handler
         self._journal = journal
+        self._retry_max_s = retry_max_s
         self._channels: dict[str, tuple[Channel, asyncio.Task[None]]] = {}
 
     async def connect(self, emt: EmtProfile, within_s: float) -> None:
@@ -137,6 +145,7 @@ class EmtChannels:
                 emt.name,
                 self._handler,
                 self._journal,
+                self._retry_max_s,
             )
             self._channels[emt.name] = (channel, asyncio.create_task(channel.run()))
         channel, _ = self._channels[emt.name]

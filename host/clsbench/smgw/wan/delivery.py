@@ -11,7 +11,12 @@ import ssl
 from clsbench.clock import BenchClock
 from clsbench.errors import BadInput, PeerRefused, PeerSilent
 from clsbench.net.listener import open_tls
-from clsbench.net.reverse import HttpAnswer, HttpOverStream, http_client_protocol
+from clsbench.net.reverse import (
+    MAX_SESSION_S,
+    HttpAnswer,
+    HttpOverStream,
+    http_client_protocol,
+)
 from clsbench.smgw.core.profiles import EmtProfile
 from clsbench.smgw.exchange import Exchange
 from clsbench.smgw.journal import FAILURE, SMGW, WARNING, Journal
@@ -22,7 +27,6 @@ from clsbench.smgw.worker import StoreWorker
 BATCH = 32
 MAX_BODY_BYTES = 32_768
 IDLE_S = 30.0  # the connection is closed when nothing was to be sent for this long
-RETRY_MAX_S = 30.0
 
 
 class Delivery:
@@ -37,6 +41,7 @@ class Delivery:
         worker: StoreWorker,
         journal: Journal,
         clock: BenchClock,
+        retry_max_s: float,
     ):
         self._emt = emt
         self._context = context
@@ -47,6 +52,8 @@ class Delivery:
         self._clock = clock
         self._wake = asyncio.Event()
         self._http: HttpOverStream | None = None
+        self._opened_s = 0.0
+        self._retry_max_s = retry_max_s
         self._last_problem = ""
 
     def wake(self) -> None:
@@ -55,7 +62,7 @@ class Delivery:
 
     async def run(self) -> None:
         """Delivers for ever."""
-        backoff = Backoff(RETRY_MAX_S)
+        backoff = Backoff(self._retry_max_s)
         try:
             while True:
                 self._wake.clear()
@@ -154,8 +161,12 @@ class Delivery:
         return good
 
     async def _post(self, path: str, body: bytes, content_type: str) -> HttpAnswer:
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._opened_s > MAX_SESSION_S:
+            self._hang_up()
         if self._http is None or self._http.closed:
             self._http = await self._open()
+            self._opened_s = now_s
         return await self._http.request("POST", path, body=body, content_type=content_type)
 
     async def _open(self) -> HttpOverStream:
