@@ -7,6 +7,7 @@ repeated one gets the first answer again.
 import asyncio
 
 from dicamm import codes
+from dicamm.app.log import nobody
 from dicamm.control.command import Answer
 from dicamm.metering import record
 from dicamm.store.journal import JournalFull
@@ -34,7 +35,7 @@ class Controller:
         self._answered = []  # (uuid, begin?, seq), newest last
         self.open_uuid = None
         self._pending = None  # (event, text, event_ms): relay is open, the end reading is owed
-        self.on_record = None
+        self.on_record = nobody
         meter.on_change = self._meter_changed
 
     # -- start
@@ -162,8 +163,7 @@ class Controller:
             return Answer(codes.JOURNAL_FULL)
         self._remember(uuid, event, seq)
         self._log.write(codes.RECORDED, event, seq)
-        if self.on_record is not None:
-            self.on_record()
+        self.on_record()
         return Answer(0, seq)
 
     def _remember(self, uuid, event, seq):

@@ -6,14 +6,26 @@ An entry is (mono_ms, code, arguments); codes stand in `dicamm.codes`. Never hol
 CAPACITY = 64
 
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def _nobody(*_arguments):
+    pass
+
+
+nobody: "Any" = _nobody  # a listener that does not listen
+
+
 class Log:
-    """`listener`: called with each new entry, or None."""
+    """`listener`: called with each new entry."""
 
     def __init__(self, clock):
         self._clock = clock
         self._entries = []
         self.count = 0  # entries ever written, so that a reader sees what it missed
-        self.listener = None
+        self.listener = nobody
 
     def write(self, code, *arguments):
         """Adds an entry; the oldest gives way."""
@@ -22,8 +34,7 @@ class Log:
             self._entries.pop(0)
         self._entries.append(entry)
         self.count += 1
-        if self.listener is not None:
-            self.listener(entry)
+        self.listener(entry)
 
     def entries(self):
         """The entries still held, oldest first."""

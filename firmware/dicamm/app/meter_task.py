@@ -4,6 +4,7 @@ import asyncio
 
 from dicamm import codes
 from dicamm.app.bus import BusRequest
+from dicamm.app.log import nobody
 from dicamm.metering.meter import MeterProfile
 from dicamm.metering.reading import Reading
 from dicamm.proto import obis
@@ -34,7 +35,7 @@ class Meter:
         self._request = {"record": BusRequest(), "poll": BusRequest()}
         self._busy = {"record": asyncio.Lock(), "poll": asyncio.Lock()}
         self.healthy = False
-        self.on_change = None
+        self.on_change = nobody
         self.error = codes.METER_TIMEOUT
         self.good_reads = 0
         self.failed_reads = 0
@@ -109,5 +110,4 @@ class Meter:
         if healthy != self.healthy:
             self.healthy = healthy
             self._log.write(codes.METER_BACK if healthy else codes.METER_LOST)
-            if self.on_change is not None:
-                self.on_change(healthy)
+            self.on_change(healthy)

@@ -3,6 +3,7 @@
 import asyncio
 
 from dicamm import codes
+from dicamm.app.log import nobody
 from dicamm.store.journal import JournalFull
 
 _LONGEST_NAP_MS = 200  # real time; the clock may be set while we sleep
@@ -19,7 +20,7 @@ class QuarterHours:
         self._clock = clock
         self._log = log
         self.missed = 0
-        self.on_record = None
+        self.on_record = nobody
 
     async def run(self, alive):
         """Never ends; `alive()` is called once a round."""
@@ -50,5 +51,5 @@ class QuarterHours:
         if missed:
             self.missed += missed
             self._log.write(codes.QUARTER_HOUR_MISSED, missed)
-        if seq and self.on_record is not None:
+        if seq:
             self.on_record()
