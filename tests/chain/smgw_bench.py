@@ -131,9 +131,13 @@ class Bench:
             await asyncio.sleep(0.01)
         raise AssertionError(f"{count} of {name} did not come in {seconds} s")
 
-    def log(self, log: str) -> list:
-        """A log of the gateway."""
-        return self.gateway.store.read_log(log)
+    async def log(self, log: str) -> list:
+        """A log of the gateway, with everything told until now."""
+        return await self.gateway.worker.run(self.gateway.store.read_log, log)
+
+    async def undelivered(self) -> list:
+        """The gateway records that no market participant has acknowledged."""
+        return await self.gateway.worker.run(self.gateway.store.undelivered, DEFAULT_EMT, 0, 100)
 
 
 @asynccontextmanager

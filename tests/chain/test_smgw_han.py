@@ -63,7 +63,7 @@ async def test_an_event_becomes_a_signed_record_of_a_reading_begun_after_it(benc
     assert said["records"] == [{"profile_id": "taf16-1", "seq": 1}]
     announced = bench.events("event.announced")[0]["detail"]["announced_ms"]
     assert before <= announced <= said["captured_ms"]
-    (outgoing,) = bench.gateway.store.undelivered(DEFAULT_EMT, 0, 10)
+    (outgoing,) = await bench.undelivered()
     signed = cms.verify(outgoing.cms, bench.pki.wan_trust.read_bytes(), "SMGW")
     record = json.loads(signed.content)
     assert signed.signer.name == DEFAULT_SMGW
@@ -258,7 +258,7 @@ async def test_bytes_that_are_no_http_are_answered_and_told(bench, data, status)
     assert b'"error"' in answer
     (refused,) = bench.events("han.refused")
     assert str(refused["detail"]["status"]).encode() == status
-    assert bench.log("system")[-1].outcome == "FAILURE"
+    assert (await bench.log("system"))[-1].outcome == "FAILURE"
 
 
 async def test_a_box_that_sends_half_a_request_is_cut_in_time(bench, monkeypatch):
@@ -274,7 +274,7 @@ async def test_every_refusal_is_in_the_system_log_with_consecutive_numbers(bench
         await announce(box, bench, cls_id=OTHER_CLS)
         await box.get(bench.url("rts/unheard-of"))
     await asyncio.sleep(0.05)
-    entries = bench.log("system")
+    entries = await bench.log("system")
     assert [entry.number for entry in entries] == list(range(1, len(entries) + 1))
     refused = [entry for entry in entries if entry.event == "han.refused"]
     assert len(refused) == 2 and all(entry.outcome == "FAILURE" for entry in refused)
@@ -369,7 +369,7 @@ async def test_noise_on_the_line_is_counted_and_costs_no_good_telegram(pki, tmp_
         bench.meter.push(77)
         assert (await asked)[0] == 200
         assert bench.events("lmn.discarded")[0]["ok"] is False
-        assert [entry.event for entry in bench.log("calibration")][-1] == "lmn.discarded"
+        assert [entry.event for entry in (await bench.log("calibration"))][-1] == "lmn.discarded"
         assert bench.events("record.written")[0]["detail"]["values"][0]["raw"] == 77
 
 
@@ -419,7 +419,7 @@ async def test_a_record_made_without_valid_time_is_flagged(pki, tmp_path):
     smgw = {"time_state": "unset"}
     async with running(pki, tmp_path, smgw=smgw) as bench, bench.box() as box:
         assert (await announce(box, bench))[0] == 200
-        (outgoing,) = bench.gateway.store.undelivered(DEFAULT_EMT, 0, 10)
+        (outgoing,) = await bench.undelivered()
     record = json.loads(cms.verify(outgoing.cms, pki.wan_trust.read_bytes()).content)
     assert record["status"].startswith("A0400000") and record["time_state"] == "unset"
 

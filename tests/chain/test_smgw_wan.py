@@ -109,9 +109,9 @@ async def test_a_command_reaches_the_box_and_both_records_reach_the_market_parti
         await bench.until("record.device", 2)
         records = await op.records()
         assert [record["seq"] for record in records] == [1, 2]
-        assert bench.gateway.store.undelivered_count() == 0
+        assert await bench.undelivered() == []
         assert [e["uuid"] for e in bench.events("command.in")] == [UUID, UUID]
-        consumer = [entry.event for entry in bench.log("consumer/consumer1")]
+        consumer = [entry.event for entry in (await bench.log("consumer/consumer1"))]
         # the begin and the end: forwarded, recorded, answered
         assert consumer == ["command.open", "record.written", "command.answered"] * 2
 
@@ -146,7 +146,7 @@ async def test_records_wait_for_a_market_participant_that_is_away(wan, pki, tmp_
             async with box.post(bench.url("fas/event"), json=event_body(event=event)) as told:
                 assert told.status == 200
         await bench.until("delivery.failed")
-        assert bench.gateway.store.undelivered_count() == 2
+        assert len(await bench.undelivered()) == 2
     # the gateway restarts, too, before the market participant is back
     async with running(pki, tmp_path, pushing=False, **wan.config()) as bench:
         await wan.start_emt()

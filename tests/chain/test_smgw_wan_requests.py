@@ -73,7 +73,7 @@ async def test_connect_opens_one_channel_and_disconnect_ends_it(connected):
     assert len(emt.streams) == 1
     assert await gwa.post(DISCONNECT, {"emt_id": EMT}) == (200, {"state": "closed"})
     await until(lambda: emt.streams[0].closed)
-    names = [entry.event for entry in bench.log("system")]
+    names = [entry.event for entry in (await bench.log("system"))]
     assert names.count("connect") == 2 and "disconnect" in names
 
 
@@ -153,7 +153,7 @@ async def test_a_command_without_right_is_refused_with_its_status(
     bench, _, emt = connected
     answered, said = await emt.post(f"/smgw/emt/v1/cls/{cls_id}/command", COMMAND | changed)
     assert answered == status and said["error"]
-    assert bench.log("consumer/consumer1") == []
+    assert (await bench.log("consumer/consumer1")) == []
 
 
 async def test_a_command_id_with_other_content_is_a_conflict_and_silence_is_504(pki, tmp_path):

@@ -50,8 +50,10 @@ class GwaSection(Strict):
 
 
 class TimingSection(Strict):
-    """Waits in real seconds: for a box's answer to a command, for a meter's reading at an event, for
-    a channel to open, and the longest pause between two tries to reach a WAN partner.
+    """Waits in real seconds.
+
+    For a box's answer to a command, for a meter's reading at an event, for a channel to open;
+    and the longest pause between two tries to reach a WAN partner.
     """
 
     command_s: Seconds = 10

@@ -44,20 +44,20 @@ class Gateway:
         self.profiles = config.profiles()
         self._events = EventLog(config.smgw.event_log or None, self._clock, "smgw")
         self.store = Store(config.smgw.state_dir)
-        self._worker = StoreWorker(asyncio.get_running_loop())
-        self._journal = Journal(self._events, self.store, self._worker, self._clock)
+        self.worker = StoreWorker(asyncio.get_running_loop())
+        self._journal = Journal(self._events, self.store, self.worker, self._clock)
         self._tasks: list[asyncio.Task[None]] = []
         try:
             self._build()
         except ClsbenchError:
-            self._worker.close()
+            self.worker.close()
             self.store.close()
             self._events.close()
             raise
 
     async def start(self) -> dict[str, int]:
         """Starts everything; returns the ports listened on. Raises EnvironmentProblem."""
-        await self._worker.run(self._exchange.expire_open_commands)
+        await self.worker.run(self._exchange.expire_open_commands)
         await self._note_profiles()
         await self._tariffs.start()
         han = self._config.han
@@ -73,7 +73,7 @@ class Gateway:
     async def run_until(self, stop: asyncio.Event) -> None:
         """Returns when `stop` is set. Raises what a part that broke raised."""
         stopped = asyncio.create_task(stop.wait())
-        waiting = {stopped, self._worker.broken, *self._tasks}
+        waiting = {stopped, self.worker.broken, *self._tasks}
         try:
             while not stopped.done():
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -93,13 +93,13 @@ class Gateway:
         await self._tariffs.close()
         self._journal.event("SMGW", "SMGW", "state", "stop")
         self._journal.system("stop", self.profiles.smgw_id, "gateway stopped")
-        await asyncio.to_thread(self._worker.close)
+        await asyncio.to_thread(self.worker.close)
         self.store.close()
         self._events.close()
 
     def _build(self) -> None:
         config, profiles, clock = self._config, self.profiles, self._clock
-        common = (self._worker, self._journal, clock)
+        common = (self.worker, self._journal, clock)
         self._exchange = Exchange(self.store)
         authority = Rights(profiles, config.gwa.name)
         self.desk = CommandDesk(self._exchange, *common, config.timing.command_s)
@@ -155,7 +155,7 @@ class Gateway:
                 context,
                 self.store,
                 self._exchange,
-                self._worker,
+                self.worker,
                 journal,
                 self._clock,
                 config.timing.retry_max_s,
@@ -185,15 +185,15 @@ class Gateway:
                 for key, reading in last.items()
                 if reading is not None
             },
-            "last_seq": await self._worker.run(self.store.last_seqs),
-            "undelivered": await self._worker.run(self.store.undelivered_count),
+            "last_seq": await self.worker.run(self.store.last_seqs),
+            "undelivered": await self.worker.run(self.store.undelivered_count),
         }
 
     async def _note_profiles(self) -> None:
         digest = _digest(self.profiles)
-        if digest == await self._worker.run(self.store.fact, PROFILES_FACT):
+        if digest == await self.worker.run(self.store.fact, PROFILES_FACT):
             return
-        await self._worker.run(self.store.remember, PROFILES_FACT, digest)
+        await self.worker.run(self.store.remember, PROFILES_FACT, digest)
         message = f"profiles in force, SHA-256 {digest}"
         self._journal.calibration("profiles.changed", self._config.gwa.name, message)
 
