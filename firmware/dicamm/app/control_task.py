@@ -76,6 +76,9 @@ class Controller:
         if error:
             self._interlock.open()
             return Answer(error, None, "meter gave no reading, relay opened again")
+        if not self._interlock.is_closed():
+            # a fault opened it while the meter was read: nothing was begun
+            return Answer(codes.INTERLOCKED, None, "relay opened by a fault")
         answer = self._store(record.BEGIN, command.uuid, reading, command.text, command.event_ms)
         if answer.code:
             self._interlock.open()
@@ -134,8 +137,7 @@ class Controller:
             alive()
             if self._pending is not None and self._meter.healthy and self._time_known():
                 async with self._lock:
-                    if self._pending is not None:
-                        await self._settle()
+                    await self._settle()
             await asyncio.sleep_ms(20 if self._pending is not None else 100)
 
     def _time_known(self):
@@ -144,6 +146,8 @@ class Controller:
         return self._time.utc_ms(now) is not None or self._clock.real_us() > 30000000
 
     async def _settle(self):
+        if self._pending is None:
+            return Answer(codes.NOT_OPEN)  # paid meanwhile
         event, text, event_ms = self._pending
         reading, error = await self._meter.read_event()
         if error:
