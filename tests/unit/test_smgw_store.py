@@ -137,6 +137,17 @@ def test_an_expired_command_is_opened_again_by_the_same_content_only(store):
     assert exchange.open_command(command(), 3).state == OPEN
 
 
+def test_an_expired_command_can_still_be_answered_and_an_answered_one_not_expire(store):
+    exchange = Exchange(store)
+    exchange.open_command(command(), 1)
+    exchange.expire_command("c1")
+    assert exchange.command("c1").state == EXPIRED
+    exchange.answer_command("c1", Answer(0, 7, "late"), 2)
+    exchange.expire_command("c1")
+    assert exchange.command("c1").state == ANSWERED
+    assert exchange.command("c1").answer == Answer(0, 7, "late")
+
+
 def test_sealed_records_are_acknowledged_up_to_the_first_gap(store):
     exchange = Exchange(store)
     assert exchange.holding(CLS) == Holding(0)
