@@ -80,7 +80,7 @@ class Chain:
         return Pki.open(self.work / "pki")
 
     async def start(self) -> None:
-        """Brings everything up in the order GWA, aEMT, meters, SMGW, DICAMM."""
+        """Brings everything up in the order GWA, aEMT, SMGW, meters, DICAMM."""
         names = self.names
         Pki.init(
             self.work / "pki",
@@ -92,8 +92,8 @@ class Chain:
         record_key(self.key_file)
         await self.start_role("gwa")
         await self.start_role("emt")
-        self.plant.start()
         await self.start_role("smgw")
+        self.plant.start()  # behind the gateway, which so hears whole telegrams from the first
         self.board.start()
         self.flash()
         await self.operator.__aenter__()

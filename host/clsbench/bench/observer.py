@@ -28,6 +28,8 @@ class DeviceObserver:
         self._events = events
         self._link: LinkClient | None = None
         self._task: asyncio.Task[None] | None = None
+        self._mono_ms = 0
+        self._logged: set[tuple[int, int, str]] = set()
         self.records: dict[int, DeviceRecord] = {}
         self.broken: list[str] = []
 
@@ -39,9 +41,10 @@ class DeviceObserver:
 
     async def start(self) -> dict[str, Any]:
         """Opens the link and returns the device's hello."""
+        self._mono_ms = 0
         self._link = await LinkClient.open(self._port)
         self._link.on_log = self._on_log
-        hello = await self._link.hello(tries=10)
+        hello = await self._say_hello(tries=10)
         self._task = asyncio.create_task(self._watch())
         return hello
 
@@ -75,8 +78,7 @@ class DeviceObserver:
             await asyncio.sleep(_POLL_S)
             try:
                 await self.collect()
-                # a restarted device sends its log only to a host that has said hello
-                await self.link.hello()
+                await self._say_hello()
             except ClsbenchError as error:
                 self._events.event(
                     "operator",
@@ -86,6 +88,15 @@ class DeviceObserver:
                     ok=False,
                     detail={"reason": str(error).splitlines()[0]},
                 )
+
+    async def _say_hello(self, tries: int = 5) -> dict[str, Any]:
+        """A restarted device sends its log only from the next hello on: asks for the rest."""
+        hello = await self.link.hello(tries=tries)
+        before, self._mono_ms = self._mono_ms, hello["mono_ms"]
+        if before == 0 or hello["mono_ms"] < before:
+            self._logged.clear()
+            await self.link.logs()
+        return hello
 
     def _take(self, seq: int, sealed: bytes) -> None:
         try:
@@ -115,6 +126,10 @@ class DeviceObserver:
         )
 
     def _on_log(self, mono_ms: int, code: int, arguments: list[Any]) -> None:
+        entry = (mono_ms, code, repr(arguments))
+        if entry in self._logged:
+            return  # sent unasked and once more with the rest
+        self._logged.add(entry)
         name, severity, _text = code_texts.entry(code)
         fault = severity != code_texts.INFO
         self._events.event(
