@@ -7,20 +7,28 @@ arrive meanwhile go to the listeners.
 
 import asyncio
 import itertools
+import secrets
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import cbor2
 import serial
-import serial_asyncio
 
-from clsbench.errors import EnvironmentProblem, PeerRefused, PeerSilent
+from clsbench.device.ports import open_port
+from clsbench.errors import PeerRefused, PeerSilent
 from dicamm.proto import link_frame
 
 HELLO, TIME, COMMAND, ANSWER, RECORD, ACKNOWLEDGE, STATUS, LOG = range(1, 9)
 RECORDS, HAND_OVER, LOGS = 10, 11, 12
 _BATCH = 32
+_FIELDS = {
+    HELLO: {1, 2},
+    ANSWER: {1, 2, 3, 4},
+    RECORD: {2, 3},
+    STATUS: {1, 2},
+    LOG: {2, 3, 4},
+}
 
 
 class LinkClient:
@@ -36,7 +44,8 @@ class LinkClient:
         self._reader = reader
         self._writer = writer
         self._receiver = link_frame.LinkReceiver()
-        self._numbers = itertools.count(1)
+        # not from 1: an answer to a program that ended early may still be on its way
+        self._numbers = itertools.count(1 + secrets.randbelow(2**29))
         self._lock = asyncio.Lock()
         self._waiting: tuple[int, asyncio.Future[dict[int, Any]]] | None = None
         self._records: list[tuple[int, bytes]] = []
@@ -47,14 +56,7 @@ class LinkClient:
     @classmethod
     async def open(cls, port: str, baud: int = 115200) -> "LinkClient":
         """Opens the port. Raises EnvironmentProblem when it cannot be opened."""
-        try:
-            reader, writer = await serial_asyncio.open_serial_connection(url=port, baudrate=baud)
-        except (OSError, ValueError, serial.SerialException) as error:
-            raise EnvironmentProblem(
-                f"port {port} cannot be opened: {error}. Is the board plugged in, and does no "
-                "other program hold the port?"
-            ) from error
-        return cls(port, reader, writer)
+        return cls(port, *await open_port(port, baud))
 
     async def close(self) -> None:
         """Closes the port; pending requests fail."""
@@ -71,8 +73,12 @@ class LinkClient:
         return (await self.request({0: STATUS}))[2]
 
     async def set_time(self, utc_ms: int, bound_ms: int) -> None:
-        """Gives the device UTC on a bench without a gateway."""
-        await self._ask({0: TIME, 2: utc_ms, 3: bound_ms})
+        """Gives the device UTC on a bench without a gateway.
+
+        Sent once: a repeat would carry a time that has gone by meanwhile. The device keeps its
+        own time where that is known within a smaller bound; `status` shows what it has.
+        """
+        await self._ask({0: TIME, 2: utc_ms, 3: bound_ms}, tries=1)
 
     async def command(
         self, action: str, uuid: bytes, text: str = "", event_ms: int | None = None
@@ -88,10 +94,11 @@ class LinkClient:
         while True:
             self._records.clear()
             await self._ask({0: RECORDS, 2: first, 3: _BATCH}, timeout_s=10.0)
-            found += self._records
-            if len(self._records) < _BATCH:
+            batch = dict(self._records)  # a repeated request brings records twice
+            found += sorted(batch.items())
+            if len(batch) < _BATCH:
                 return found
-            first = self._records[-1][0] + 1
+            first = max(batch) + 1
 
     async def acknowledge(self, seq: int) -> None:
         """Tells the device that all records up to `seq` are safely stored here."""
@@ -101,14 +108,16 @@ class LinkClient:
         """The log entries the device still holds: (mono_ms, code, arguments), oldest first."""
         self._logs.clear()
         await self._ask({0: LOGS})
-        return list(self._logs)
+        # an entry written just before is there twice: sent by itself, and in the list
+        unique = {(entry[0], entry[1], repr(entry[2])): entry for entry in self._logs}
+        return sorted(unique.values(), key=lambda entry: entry[0])
 
     async def hand_over(self) -> None:
         """Makes the firmware end and give the port back to the REPL (the relay opens)."""
         await self._ask({0: HAND_OVER})
 
-    async def _ask(self, message: dict[int, Any], timeout_s: float = 3.0) -> None:
-        answer = await self.request(message, timeout_s)
+    async def _ask(self, message: dict[int, Any], timeout_s: float = 3.0, tries: int = 3) -> None:
+        answer = await self.request(message, timeout_s, tries)
         if answer.get(2):
             raise PeerRefused(f"device on {self.port} refused: code {answer[2]} {answer.get(4)}")
 
@@ -166,19 +175,30 @@ class LinkClient:
             self._take_text(event.data.decode(errors="replace").rstrip())
         if event.kind != link_frame.FRAME:
             return
-        try:
-            message = cbor2.loads(event.data)
-        except (cbor2.CBORDecodeError, ValueError):
+        message = _message(event.data)
+        if message is None:
             self._receiver.discarded["cbor"] = self._receiver.discarded.get("cbor", 0) + 1
             return
-        kind = message.get(0)
+        kind = message[0]
         if kind == RECORD:
             self._records.append((message[2], message[3]))
         elif kind == LOG:
             self._logs.append((message[2], message[3], message[4]))
             if self.on_log is not None:
                 self.on_log(message[2], message[3], message[4])
-        elif self._waiting is not None and message.get(1) == self._waiting[0]:
+        elif self._waiting is not None and message[1] == self._waiting[0]:
             future = self._waiting[1]
             if not future.done():
                 future.set_result(message)
+
+
+def _message(payload: bytes) -> dict[int, Any] | None:
+    """A message of the device, or None where the bytes are none (docs/wire.cddl)."""
+    try:
+        message = cbor2.loads(payload)
+    except (cbor2.CBORError, ValueError):
+        return None
+    if not isinstance(message, dict) or not isinstance(message.get(0), int):
+        return None
+    fields = _FIELDS.get(message[0])
+    return message if fields is not None and fields <= message.keys() else None

@@ -29,6 +29,8 @@ ENDS = ("end", "failsafe", "tamper", "power-fail")
 TIME_STATES = {0: "unset", 1: "synchronised", 2: "holdover"}
 _HMAC_256 = 5
 _MAC0_TAG = 17
+_KINDS = {1: int, 2: int, 3: bytes, 4: int, 5: str, 6: str, 7: str, 8: list, 9: int, 10: int}
+_KINDS |= {11: list, 12: int, 13: bytes}
 
 
 class SealBroken(ClsbenchError):
@@ -94,25 +96,22 @@ class DeviceRecord:
 def open_record(sealed: bytes, key: bytes) -> DeviceRecord:
     """Checks the seal and returns what the record says.
 
-    sealed: tagged COSE_Mac0; key: the device's HMAC key. Raises SealBroken for anything that
-    is not exactly such a record under this key.
+    sealed: tagged COSE_Mac0, in deterministic encoding and with nothing behind it; key: the
+    device's HMAC key. Raises SealBroken for anything that is not exactly such a record under
+    this key. The key id is outside the seal (RFC 9052 section 6.3): `device_id` is what the
+    record is labelled with, `cls_id` is sealed.
     """
-    try:
-        tag = cbor2.loads(sealed)
-        protected, unprotected, payload, mac = tag.value
-        algorithm = cbor2.loads(protected)
-        kid = unprotected[4]
-    except (cbor2.CBORDecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise SealBroken(f"not a COSE_Mac0 message: {error}") from error
-    if tag.tag != _MAC0_TAG or algorithm != {1: _HMAC_256} or set(unprotected) != {4}:
-        raise SealBroken("not a COSE_Mac0 message with HMAC 256/256")
+    protected, kid, payload, mac = _parts(sealed)
     structure = cbor2.dumps(["MAC0", protected, b"", payload])
     if not hmac.compare_digest(hmac.digest(key, structure, "sha256"), mac):
         raise SealBroken(f"seal of a record of {kid!r} does not fit: altered, or another key")
-    try:
-        return _from_fields(cbor2.loads(payload), sealed, kid.decode())
-    except (cbor2.CBORDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SealBroken(f"sealed content is no record: {error!r}") from error
+    return _record(sealed, kid, payload)
+
+
+def read_unchecked(sealed: bytes) -> DeviceRecord:
+    """What a record claims; its seal is not looked at. Raises SealBroken when it is no record."""
+    _protected, kid, payload, _mac = _parts(sealed)
+    return _record(sealed, kid, payload)
 
 
 def link_of(sealed: bytes) -> bytes:
@@ -130,28 +129,94 @@ def check_chain(records: Iterable[DeviceRecord]) -> list[str]:
     """Findings about sequence, links and time order; empty when all is well.
 
     records: of one device, in any order. A first record with a number above 1 is taken as the
-    start of what was handed in.
+    start of what was handed in; what is missing behind the last one cannot be seen.
     """
-    findings = []
-    ordered = sorted(records, key=lambda record: record.seq)
-    for before, after in zip(ordered, ordered[1:], strict=False):
-        place = f"record {after.seq} of {after.device_id}"
-        if after.seq == before.seq:
-            if after.sealed != before.sealed:
-                findings.append(f"{place}: two different records bear this number")
-        elif after.seq != before.seq + 1:
-            findings.append(f"{place}: records {before.seq + 1} to {after.seq - 1} are missing")
-        elif after.previous != link_of(before.sealed):
-            findings.append(f"{place}: does not link to record {before.seq}")
-        if (
-            before.captured_ms is not None
-            and after.captured_ms is not None
-            and after.captured_ms + (after.bound_ms or 0) < before.captured_ms
-        ):
-            findings.append(f"{place}: captured before record {before.seq}")
-    if ordered and ordered[0].seq == 1 and ordered[0].previous != bytes(8):
-        findings.append(f"record 1 of {ordered[0].device_id}: links to something before it")
+    return [text for _seq, text in chain_findings(records)]
+
+
+def chain_findings(records: Iterable[DeviceRecord]) -> list[tuple[int, str]]:
+    """As `check_chain`, each finding with the number of the record at fault."""
+    by_seq: dict[int, list[DeviceRecord]] = {}
+    for record in records:
+        same = by_seq.setdefault(record.seq, [])
+        if all(record.sealed != other.sealed for other in same):
+            same.append(record)
+    findings: list[tuple[int, str]] = []
+    before: list[DeviceRecord] = []
+    for seq in sorted(by_seq):
+        if len(by_seq[seq]) > 1:
+            place = f"record {seq} of {by_seq[seq][0].device_id}"
+            findings.append((seq, f"{place}: two different records bear this number"))
+        for record in by_seq[seq]:
+            findings += [(seq, text) for text in _against(record, before)]
+        before = by_seq[seq]
     return findings
+
+
+def _against(record: DeviceRecord, before: list[DeviceRecord]) -> list[str]:
+    """Findings about one record and those that bear the number before it in the set."""
+    place = f"record {record.seq} of {record.device_id}"
+    if record.seq == 1:
+        return [] if record.previous == bytes(8) else [f"{place}: links to something before it"]
+    if not before:
+        return []
+    findings = []
+    last = before[0].seq
+    if record.seq == last + 2:
+        findings.append(f"{place}: record {last + 1} is missing before it")
+    elif record.seq > last + 2:
+        findings.append(f"{place}: records {last + 1} to {record.seq - 1} are missing before it")
+    elif all(record.previous != link_of(other.sealed) for other in before):
+        findings.append(f"{place}: does not link to record {last}")
+    if all(_earlier(record, other) for other in before):
+        findings.append(f"{place}: captured before record {last}")
+    return findings
+
+
+def _earlier(record: DeviceRecord, before: DeviceRecord) -> bool:
+    """True when even the stated bounds of both clocks do not explain the order of times."""
+    if record.captured_ms is None or before.captured_ms is None:
+        return False
+    slack_ms = (record.bound_ms or 0) + (before.bound_ms or 0)
+    return record.captured_ms + slack_ms < before.captured_ms
+
+
+def _parts(sealed: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """Protected header, key id, payload and tag of a COSE_Mac0 in exactly our form."""
+    try:
+        tag = cbor2.loads(sealed)
+        protected, unprotected, payload, mac = tag.value
+        kid = unprotected[4]
+        algorithm = cbor2.loads(protected)
+    except (
+        cbor2.CBORError,
+        AttributeError,
+        IndexError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise SealBroken(f"not a COSE_Mac0 message: {error}") from error
+    parts = (protected, kid, payload, mac)
+    if tag.tag != _MAC0_TAG or algorithm != {1: _HMAC_256} or set(unprotected) != {4}:
+        raise SealBroken("not a COSE_Mac0 message with HMAC 256/256")
+    if not all(isinstance(part, bytes) for part in parts):
+        raise SealBroken("not a COSE_Mac0 message: a part is no byte string")
+    form = [protected, {4: kid}, payload, mac]
+    if cbor2.dumps(cbor2.CBORTag(_MAC0_TAG, form), canonical=True) != sealed:
+        raise SealBroken("not in deterministic encoding, or followed by further bytes")
+    return parts
+
+
+def _record(sealed: bytes, kid: bytes, payload: bytes) -> DeviceRecord:
+    try:
+        fields = cbor2.loads(payload)
+        for key, kind in _KINDS.items():
+            if key in fields and type(fields[key]) is not kind:
+                raise ValueError(f"field {key} is no {kind.__name__}")
+        return _from_fields(fields, sealed, kid.decode("ascii"))
+    except (cbor2.CBORError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SealBroken(f"sealed content is no record: {error!r}") from error
 
 
 def _from_fields(fields: dict[int, Any], sealed: bytes, device_id: str) -> DeviceRecord:

@@ -1,0 +1,96 @@
+"""Opens what `--port` names: a serial port, a pty, rfc2217:// or socket://.
+
+Knows pyserial and what keeps a port from opening; knows nothing of what travels on it.
+"""
+
+import asyncio
+import errno
+import socket
+import threading
+
+import serial
+import serial_asyncio
+from serial.tools import list_ports
+
+from clsbench.errors import EnvironmentProblem
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+_READ_S = 0.1
+_BUSY = (errno.EBUSY, errno.EAGAIN)
+
+
+async def open_port(port: str, baud: int) -> Streams:
+    """Reader and writer of the port. Raises EnvironmentProblem with cause and next step."""
+    try:
+        if port.startswith("rfc2217://"):
+            return await _open_threaded(port, baud)
+        return await serial_asyncio.open_serial_connection(url=port, baudrate=baud)
+    except (OSError, ValueError, serial.SerialException) as error:
+        raise _problem(port, error) from error
+
+
+def found_ports() -> list[str]:
+    """The serial ports of this machine with what is plugged in, such as `/dev/ttyACM0 (Pico)`."""
+    found = []
+    for each in sorted(list_ports.comports()):
+        known = each.description not in (None, "", "n/a")
+        found.append(f"{each.device} ({each.description})" if known else each.device)
+    return found
+
+
+def _problem(port: str, error: Exception) -> EnvironmentProblem:
+    number = getattr(error, "errno", None)
+    cause = errno_text(error)
+    if "://" in port:
+        step = "Does the server run there, and has it no other client?"
+    elif number == errno.EACCES:
+        step = "You may not use it: on Linux join its group (ls -l shows it), then log in anew."
+    elif number in _BUSY or "exclusively lock" in str(error):
+        step = "Another program holds it: a terminal, mpremote, or another clsbench."
+    else:
+        found = ", ".join(found_ports()) or "none"
+        step = f"Ports found here: {found}. Is the board plugged in?"
+    return EnvironmentProblem(f"port {port} cannot be opened: {cause}.\n  {step}")
+
+
+def errno_text(error: Exception) -> str:
+    """The operating system's words for an error of pyserial, which wraps them several times."""
+    return str(error).rsplit("] ", 1)[-1].removesuffix(".")
+
+
+async def _open_threaded(port: str, baud: int) -> Streams:
+    """For ports without a file descriptor: two threads carry bytes to and from a socket pair."""
+    device = await asyncio.to_thread(serial.serial_for_url, port, baudrate=baud, timeout=_READ_S)
+    ours, theirs = socket.socketpair()
+    for carry in (_carry_in, _carry_out):
+        threading.Thread(target=carry, args=(device, theirs), daemon=True, name=port).start()
+    return await asyncio.open_connection(sock=ours)
+
+
+def _carry_in(device: serial.Serial, pair: socket.socket) -> None:
+    try:
+        while device.is_open:
+            data = device.read(1) + device.read_all()
+            if data:
+                pair.sendall(data)
+    except (OSError, serial.SerialException):
+        pass  # either side has gone; the shutdown tells the other one
+    _shut(pair)
+
+
+def _carry_out(device: serial.Serial, pair: socket.socket) -> None:
+    try:
+        while data := pair.recv(4096):
+            device.write(data)
+    except (OSError, serial.SerialException):
+        pass
+    _shut(pair)
+    device.close()
+
+
+def _shut(pair: socket.socket) -> None:
+    try:
+        pair.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # shut by the other thread already
