@@ -60,9 +60,9 @@ def draw_chart(series: Series) -> Safe | None:
 
 
 def colour_class(label_text: str) -> str:
-    """The class that gives a transaction its colour, by its label (`T1`)."""
-    number = label_text[1:]
-    return f"t{(int(number) - 1) % COLOURS}" if number.isdigit() else "rest"
+    """The class that gives a recorded transaction (`T1`) its colour; all else is grey."""
+    letter, number = label_text[:1], label_text[1:]
+    return f"t{(int(number) - 1) % COLOURS}" if letter == "T" and number.isdigit() else "rest"
 
 
 def _frames(time: TimeScale) -> Safe:
@@ -179,7 +179,7 @@ def _bar(series: Series, quarter: Quarter, time: TimeScale, scale: ValueScale) -
 
 def _register(series: Series, time: TimeScale) -> Safe:
     top, height = _REGISTER
-    title = "Increase of the import registers (at the same quarter hour both begin with 0)"
+    title = "Import registers since the first quarter hour"
     device, gateway = _increases(series)
     highest = max((wh for _, wh in device + gateway), default=0)
     scale = ValueScale.up_to(highest, top + height, height, 4)
@@ -226,8 +226,8 @@ def _mark(reading: Reading, x: float, y: float) -> Safe:
 def _register_legend(series: Series, top: float) -> Safe:
     parts = []
     for at, name, whose, readings in (
-        (WIDTH - 492, "device", "DICAMM, MID meter", series.device),
-        (WIDTH - 252, "gateway", "SMGW, base meter", series.gateway),
+        (WIDTH - 590, "device", "DICAMM, MID meter", series.device),
+        (WIDTH - 306, "gateway", "SMGW, base meter", series.gateway),
     ):
         start = f", from {readings[0].register.kwh()}" if readings else ": none"
         shape = tag("circle", cx=at, cy=top - 14, r=3.4 if name == "device" else 6)
@@ -267,7 +267,7 @@ def _relay(series: Series, time: TimeScale) -> Safe:
 def _load(series: Series, time: TimeScale) -> Safe:
     top, height = _LOAD
     highest = max((power_w for _, power_w in series.load), default=0)
-    scale = ValueScale.up_to(highest, top + height, height, 3)
+    scale = ValueScale.up_to(highest, top + height, height, 4)
     parts = [_axis(scale, top, "Power of the load", "W", 0)]
     if not series.load:
         return joined([*parts, _nothing(top, height, "no power of the load in the log")])

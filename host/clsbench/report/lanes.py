@@ -15,10 +15,10 @@ from clsbench.report.svg import Safe, joined, label, line, path, rect, tag, tip
 
 MAX_ROWS = 400
 _TIME = 92  # width of the column of times
-_WORDS = 340  # width of the column of sentences
-_NARROW = 46  # of a lane in which nothing happens
+_WORDS = 352  # width of the column of sentences
+_NARROW = 58  # of a lane in which nothing happens
 _HEAD, _ROW, _GAP = 40, 34, 26
-_LINE_LETTERS = 56
+_LINE_LETTERS = 48
 _PAUSE_MS = 60_000  # a longer silence is told in a row of its own
 _NEAR_MS = 5_000  # beside the device's own time bound
 
@@ -44,7 +44,7 @@ def draw_lanes(series: Series, one: Transaction, sentences: list[str]) -> Safe:
     """The diagram of one transaction. sentences: by number of the event."""
     steps = steps_of(series, one)
     shown = steps[:MAX_ROWS]
-    places = _places(series, shown)
+    places, used = _places(series, shown)
     body, y, before = [], float(_HEAD), None
     for step in shown:
         t_ms = series.events[step.number]["t_ns"] // 1_000_000
@@ -61,7 +61,7 @@ def draw_lanes(series: Series, one: Transaction, sentences: list[str]) -> Safe:
     return tag(
         "svg",
         tag("title", f"Messages of {one.label} {one.uuid}"),
-        _lifelines(places, height),
+        _lifelines(places, used, height),
         *body,
         viewBox=f"0 0 {WIDTH} {height:.0f}",
         class_=f"lanes {colour_class(one.label)}",
@@ -99,9 +99,9 @@ def _polls(series: Series, one: Transaction) -> set[int]:
     return found
 
 
-def _places(series: Series, steps: list[Step]) -> dict[str, float]:
-    """The middle of each lane; lanes with nothing in them are narrow."""
-    used = set()
+def _places(series: Series, steps: list[Step]) -> tuple[dict[str, float], set[str]]:
+    """The middle of each lane, and the lanes with something in them; the others are narrow."""
+    used: set[str] = set()
     for step in steps:
         event = series.events[step.number]
         used |= {event["lane_from"], event["lane_to"]}
@@ -113,15 +113,18 @@ def _places(series: Series, steps: list[Step]) -> dict[str, float]:
         width = wide if name in used else _NARROW
         places[name] = x + width / 2
         x += width
-    return places
+    return places, used
 
 
-def _lifelines(places: dict[str, float], height: float) -> Safe:
+def _lifelines(places: dict[str, float], used: set[str], height: float) -> Safe:
     parts = []
     for name, x in places.items():
+        parts.append(line(x, 26, x, height - 8, class_="life"))
+        if name not in used:
+            parts.append(label(x, 19, name, class_="head-unused", text_anchor="middle"))
+            continue
         words = shortened(name, 14)
         width = len(words) * 7.4 + 16
-        parts.append(line(x, 26, x, height - 8, class_="life"))
         parts.append(rect(x - width / 2, 4, width, 22, rx=4, class_="head"))
         parts.append(label(x, 19, words, class_="head-name", text_anchor="middle"))
     parts.append(label(4, 19, "UTC", class_="tick"))

@@ -52,7 +52,8 @@ def verdict(series: Series, checks: list[tuple[str, bool, str]]) -> Safe:
         words = "No verdict: the log holds no checks"
         return _banner("none", words, "What happened is shown below as far as it was recorded.")
     if good == len(checks):
-        return _banner("good", f"{_YES} All {good} checks hold", _counts(series))
+        words = f"All {good} checks hold" if good > 1 else "The one check holds"
+        return _banner("good", f"{_YES} {words}", _counts(series))
     names = ", ".join(name for name, ok, _ in checks if not ok)
     words = f"{_NO} {len(checks) - good} of {len(checks)} checks fail: {names}"
     return _banner("bad", words, _counts(series))
@@ -62,7 +63,8 @@ def facts(series: Series, document: dict[str, Any]) -> Safe:
     """What was on the bench, and when."""
     names = document.get("names")
     told = names if isinstance(names, dict) else {}
-    pairs = [
+    pairs = [("bench time", _bench_time(series))]
+    pairs += [
         (title, told.get(key))
         for title, key in (
             ("SMGW", "smgw"),
@@ -76,16 +78,18 @@ def facts(series: Series, document: dict[str, Any]) -> Safe:
     pairs.append(("scenario", document.get("scenario")))
     speed = document.get("speed")
     pairs.append(("clock", f"{speed} bench seconds per second" if speed else None))
-    times = [event["t_ns"] // 1_000_000 for event in series.events]
-    if times:
-        first, last = min(times), max(times)
-        until = f"{date_text(last)} " if date_text(first) != date_text(last) else ""
-        span = f"{date_text(first)} {clock_text(first)} to {until}{clock_text(last)} UTC"
-        pairs.append(("bench time", span))
     items = [
         tag("div", tag("dt", title), tag("dd", str(value))) for title, value in pairs if value
     ]
     return tag("dl", *items, class_="facts") if items else Safe("")
+
+
+def _bench_time(series: Series) -> str | None:
+    if not series.events:
+        return None
+    first, last = (series.events[at]["t_ns"] // 1_000_000 for at in (0, -1))
+    until = f"{date_text(last)} " if date_text(first) != date_text(last) else ""
+    return f"{date_text(first)} {clock_text(first)} to {until}{clock_text(last)} UTC"
 
 
 def transactions_table(series: Series, document: dict[str, Any]) -> Safe:
