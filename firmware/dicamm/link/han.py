@@ -24,7 +24,7 @@ class HanError(Exception):
     """code: a number of `dicamm.codes`; status: HTTP status, or 0."""
 
     def __init__(self, code, status=0):
-        Exception.__init__(self, code, status)
+        super().__init__(code, status)
         self.code = code
         self.status = status
 
@@ -102,10 +102,9 @@ class HanClient:
             except asyncio.TimeoutError:
                 await self._drop()
                 raise HanError(codes.HAN_SILENT) from None
-            except (OSError, ValueError):
-                # ValueError: MicroPython's TLS reports a certificate it does not accept so
+            except (OSError, ValueError) as error:
                 await self._drop()
-                raise HanError(codes.HAN_CONNECTION) from None
+                raise HanError(_code_of(error)) from None
             except HanError:
                 await self._drop()
                 raise
@@ -140,6 +139,14 @@ class HanClient:
                 await stream.wait_closed()
             except OSError:
                 pass  # the other side was quicker
+
+
+def _code_of(error):
+    """MicroPython's TLS tells of a certificate it does not accept by ValueError, and of mbedTLS's
+    own errors, the other side's alerts among them, by OSError with a negative number."""
+    if isinstance(error, OSError) and not (error.errno and error.errno < 0):
+        return codes.HAN_CONNECTION
+    return codes.HAN_TLS
 
 
 def _parse(answer, expected):
