@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import io
 import uuid as uuidlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,14 +126,14 @@ def _decode(data: bytes, what: str) -> Any:
 
 
 def _key_id(unprotected: Any) -> str:
-    raw = unprotected.get(4) if hasattr(unprotected, "get") else None
+    raw = unprotected.get(4) if isinstance(unprotected, Mapping) else None
     if not isinstance(raw, bytes) or not raw.isascii():
         raise BadInput("COSE_Mac0: key id (unprotected header 4) missing or not ASCII bytes")
     return raw.decode("ascii")
 
 
 def _check_fields(fields: Any) -> None:
-    if not hasattr(fields, "get"):
+    if not isinstance(fields, Mapping):  # cbor2 makes other things with `get` of some tags
         raise BadInput("payload is no map")
     seq, uuid = fields.get(1), fields.get(3)
     if not isinstance(seq, int) or isinstance(seq, bool) or not 1 <= seq < 2**63:
