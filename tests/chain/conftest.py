@@ -1,0 +1,24 @@
+"""The chain that the tests of one file share: started once, left whole by every test."""
+
+import pytest_asyncio
+from chains import running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory):
+    """A `chains.Run` for the whole file."""
+    async with running(tmp_path_factory.mktemp("chain")) as run:
+        yield run
+        await run.transaction()
+        await run.delivered()
+        await run.gateway_gapless()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def run(shared):
+    """The shared chain, a new chapter of its event log, and the proof that it works afterwards."""
+    shared.mark()
+    yield shared
+    shared.chain.plant.meter.set_faults()
+    assert not shared.relay_closed
+    await shared.transaction()
