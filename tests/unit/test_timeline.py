@@ -114,6 +114,12 @@ def test_an_unknown_event_is_told_with_its_details(bench):
     assert line.endswith("firmware.offered: version 2.1, size 7")
 
 
+def test_counts_by_reason_are_told_one_by_one(bench):
+    detail = {"discarded": {"noise": 1, "crc": 4}}
+    bench.tell("meter", "SMGW", "fault", "lmn.discarded", ok=False, detail=detail)
+    assert bench.pumped()[0].endswith("✗ telegrams discarded: noise 1, crc 4")
+
+
 def test_every_known_event_without_details_still_gives_a_sentence():
     for name in TABLE:
         assert Teller().tell({"name": name, "detail": {}, "ok": False})

@@ -25,7 +25,7 @@ _RELAY = (488, 30)
 _LOAD = (562, 84)
 _AXIS = 646
 _HEIGHT = 692
-_LETTER = 6.6  # mean width of a letter in the labels
+_LETTER = 7.3  # mean width of a letter in the labels, bold
 
 
 def draw_chart(series: Series) -> Safe | None:

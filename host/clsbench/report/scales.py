@@ -9,7 +9,6 @@ _STEPS_MS = (
     *(n * _HOUR for n in (1, 2, 3, 6, 12)),
     *(n * _DAY for n in (1, 2, 7, 30, 90, 365)),
 )
-QUARTER_MS = 15 * _MINUTE
 
 
 @dataclass(frozen=True)
@@ -23,14 +22,10 @@ class TimeScale:
 
     @classmethod
     def around(cls, span_ms: tuple[int, int], left: float, width: float) -> "TimeScale":
-        """A scale that begins and ends on round times around `span_ms`, with some air."""
+        """A scale that shows `span_ms` with a little air on both sides."""
         first, last = span_ms
-        air = max((last - first) // 40, 500)
-        step = QUARTER_MS if last - first > QUARTER_MS else _MINUTE // 2
-        start, end = (first - air) // step * step, -(-(last + air) // step) * step
-        if end - start > 6 * (last - first) // 5 + 2 * air:  # rounding would waste too much
-            start, end = first - air, last + air
-        return cls(start, end, left, width)
+        air = max((last - first) // 60, 500)
+        return cls(first - air, last + air, left, width)
 
     def x(self, t_ms: int) -> float:
         """Place of an instant."""

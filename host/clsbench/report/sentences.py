@@ -102,7 +102,7 @@ TABLE = {
     "lmn.open": Line("LMN line open[ at {baud} Bd]", TROUBLE),
     "lmn.learnt": Line("meter {meter_id} heard on the LMN"),
     "lmn.lost": Line("LMN line lost"),
-    "lmn.discarded": Line("telegrams discarded"),
+    "lmn.discarded": Line("telegrams discarded[: {discarded}]"),
     # the bench's view of the device
     "device.recorded": Line("{text}", TROUBLE),
     "device.announced": Line("{text}", TROUBLE),
@@ -184,4 +184,8 @@ def _reason(sentence: str, detail: dict[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        value = ", ".join(f"{key} {text_of(item)}" for key, item in value.items())
+    elif isinstance(value, list):
+        value = ", ".join(text_of(item) for item in value)
     return shortened("?" if value is None else text_of(value), _LENGTH)

@@ -92,6 +92,7 @@ class Series:
     relay: list[tuple[int, bool]] = field(default_factory=list)
     load: list[tuple[int, int]] = field(default_factory=list)
     left_out: int = 0  # records without register or legal time, or of a second device
+    _labels: dict[str | None, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, events: Iterable[dict[str, Any]]) -> "Series":
@@ -110,8 +111,7 @@ class Series:
 
     def label(self, uuid: str | None) -> str:
         """`T1` of a transaction, `rest` of None."""
-        found = (one.label for one in self.transactions if one.uuid == uuid)
-        return next(found, "rest")
+        return self._labels.get(uuid, "rest")
 
     def span_ms(self) -> tuple[int, int] | None:
         """From the first to the last instant of the chart, None when there is nothing on it."""
@@ -163,7 +163,7 @@ class Series:
         for letter, recorded in (("T", True), ("R", False)):
             group = [one for one in self.transactions if one.recorded == recorded]
             for number, one in enumerate(group, 1):
-                one.label = f"{letter}{number}"
+                one.label = self._labels[one.uuid] = f"{letter}{number}"
 
     def _read_steps(self) -> None:
         for event in self.events:
