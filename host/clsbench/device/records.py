@@ -104,7 +104,8 @@ def open_record(sealed: bytes, key: bytes) -> DeviceRecord:
     protected, kid, payload, mac = _parts(sealed)
     structure = cbor2.dumps(["MAC0", protected, b"", payload])
     if not hmac.compare_digest(hmac.digest(key, structure, "sha256"), mac):
-        raise SealBroken(f"seal of a record of {kid!r} does not fit: altered, or another key")
+        label = kid.decode(errors="replace")
+        raise SealBroken(f"seal of a record of {label!r} does not fit: altered, or another key")
     return _record(sealed, kid, payload)
 
 

@@ -1,0 +1,141 @@
+"""`clsbench verify`: seals, chains, signatures and sequences of records that lie in files."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from clsbench.device.verify import (
+    DEVICE,
+    DEVICE_SUFFIX,
+    GATEWAY,
+    GATEWAY_SUFFIX,
+    MAX_BYTES,
+    Verdict,
+    VerifyCms,
+    kind_of,
+    verify_files,
+)
+from clsbench.emt.seal import read_key
+from clsbench.errors import BadInput
+from clsbench.smgw.core import cms
+
+
+@click.command()
+@click.argument(
+    "paths",
+    nargs=-1,
+    required=True,
+    metavar="FILE|DIR...",
+    type=click.Path(exists=True, path_type=Path),
+)
+@click.option(
+    "--key",
+    "key_files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Key of the device (32 bytes or 64 hex digits); once for each device.",
+)
+@click.option(
+    "--pki",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="PKI whose wan-trust.pem the gateways' certificates lead to.",
+)
+@click.option(
+    "--trust",
+    type=click.Path(path_type=Path),
+    metavar="PEM",
+    help="File with sub-CA and root, instead of --pki.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def verify(
+    paths: tuple[Path, ...],
+    key_files: tuple[Path, ...],
+    pki: Path | None,
+    trust: Path | None,
+    as_json: bool,
+) -> int:
+    """Checks records in files: sealed device records (*.cbor, with --key) and signed gateway
+    records (*.cms.der, with --pki or --trust). Folders are searched with all they hold.
+
+    Each file by itself, then each device's chain (gaps, repeats, changes, links, order in time)
+    and the numbers of each gateway profile. Exit code 1 when anything is wrong.
+    """
+    if pki is not None and trust is not None:
+        raise click.UsageError("--pki and --trust say the same: give one of them")
+    files = [(str(path), _content(path)) for path in _files(paths)]
+    kinds = {kind_of(name, data) for name, data in files}
+    if DEVICE in kinds and not key_files:
+        raise BadInput("sealed device records (*.cbor) need the device's key: --key FILE")
+    if GATEWAY in kinds and pki is None and trust is None:
+        raise BadInput(
+            "signed gateway records (*.cms.der) need the trusted authorities: --pki DIR, or "
+            "--trust PEM"
+        )
+    keys = [read_key(path) for path in key_files]
+    verdict = verify_files(files, keys, _cms_verifier(trust or pki and pki / "wan-trust.pem"))
+    if as_json:
+        print(json.dumps(verdict.document()))
+    else:
+        _show(verdict)
+    return 0 if verdict.ok else 1
+
+
+def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
+    """Every record file once; a folder without any is an error."""
+    seen: set[Path] = set()
+    for path in paths:
+        found = _below(path) if path.is_dir() else [path]
+        if not found:
+            raise BadInput(
+                f"{path}: holds no record, neither *{DEVICE_SUFFIX} nor *{GATEWAY_SUFFIX}"
+            )
+        for each in found:
+            if (real := each.resolve()) not in seen:
+                seen.add(real)
+                yield each
+
+
+def _below(folder: Path) -> list[Path]:
+    suffixes = (DEVICE_SUFFIX, GATEWAY_SUFFIX)
+    return sorted(p for p in folder.rglob("*") if p.name.endswith(suffixes) and p.is_file())
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _cms_verifier(trust: Path | None) -> VerifyCms:
+    if trust is not None and not trust.is_file():
+        raise BadInput(f"{trust}: no such file. --pki takes what `clsbench pki init` has made")
+    pem = _content(trust) if trust is not None else b""
+
+    def verify_cms(der: bytes) -> tuple[bytes, str]:
+        signed = cms.verify(der, pem, role="SMGW")
+        return signed.content, signed.signer.name
+
+    return verify_cms
+
+
+def _show(verdict: Verdict) -> None:
+    for each in verdict.files:
+        print(f"{'ok   ' if each.ok else 'FAULT'}  {each.file}\n         {each.detail}")
+    print()
+    for one in verdict.series:
+        whole = ", no gap, no repeat" + (", links hold" if one.kind == DEVICE else "")
+        before = f"; what came before {one.first} is not here" if one.first > 1 else ""
+        print(
+            f"{'ok   ' if one.ok else 'FAULT'}  {one.kind} {one.name}: {one.records} records, "
+            f"{one.first} to {one.last}{whole if one.ok else ''}{before}"
+        )
+    good = sum(each.ok for each in verdict.files)
+    print(f"\n{good} of {len(verdict.files)} files hold; findings: {len(verdict.findings)}")
+    for text in verdict.findings:
+        print(f"  {text}")
