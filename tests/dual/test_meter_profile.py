@@ -2,6 +2,7 @@
 
 from dicamm.metering.meter import (
     CUT,
+    NOT_DECIMAL,
     NOT_FINITE,
     TOO_LARGE,
     UNDEFINED,
@@ -129,6 +130,76 @@ def test_unsigned_beyond_long64_is_refused():
     assert one("u64", "7FFFFFFFFFFFFFFF") == 0x7FFFFFFFFFFFFFFF
 
 
+def test_doubles_are_exact_beyond_any_float_of_a_board():
+    assert one("f64", "419D6F3454400000") == 123456789  # 123456789.0625
+    assert one("f64", "419D6F3454400000", scaler=-4) == 1234567890625
+    assert one("f64", "C19D6F3454400000", scaler=-4) == -1234567890625
+    assert one("f64", "4340000000000001") == 9007199254740994  # 2**53 + 2
+    assert one("f64", "3FE0000000000000") == 1  # 0.5
+    assert one("f64", "0000000000000001") == 0  # 2**-1074
+    assert one("f64", "8000000000000000") == 0  # -0
+    assert one("f64", "000054406F34419D", low_word_first=1) == 123456789
+
+
+def test_doubles_that_no_record_can_carry_are_refused():
+    for bits in ("7FF0000000000000", "FFF0000000000000", "7FF8000000000000", "FFFFFFFFFFFFFFFF"):
+        assert one("f64", bits) == NOT_FINITE
+    for bits in ("7FEFFFFFFFFFFFFF", "43E0000000000000"):  # largest finite, 2**63
+        assert one("f64", bits) == TOO_LARGE
+    assert one("f64", "43DFFFFFFFFFFFFF") == 0x7FFFFFFFFFFFFC00
+
+
+def test_decimal_digits_in_four_bits():
+    assert one("bcd16", "1234") == 1234
+    assert one("bcd32", "00009999") == 9999
+    assert one("bcd32", "56781234", low_word_first=1) == 12345678
+    assert one("bcd64", "9999999999999999") == 9999999999999999
+    for payload in ("000A", "A000", "FFFF"):
+        assert one("bcd16", payload) == NOT_DECIMAL
+
+
+def test_sign_and_magnitude():
+    assert one("sm16", "8001") == -1
+    assert one("sm16", "8000") == 0
+    assert one("sm16", "7FFF") == 32767
+    assert one("sm32", "80000102") == -258
+    assert one("sm32", "01028000", low_word_first=1) == -258
+    assert one("sm64", "FFFFFFFFFFFFFFFF") == -0x7FFFFFFFFFFFFFFF
+
+
+def odd(kind, payload, no_value, above, below, scaler=0):
+    row = ["0100010800ff", 0, 3, kind, 0, 30, scaler, 0, no_value, above, below]
+    meter = profile([row])
+    values = meter.decode(3, 0, bytes.fromhex(payload))
+    return values[0][1] if values else meter.last_refused[0][1]
+
+
+def test_odd_steps_become_the_nearest_integer():
+    assert odd("u16", "0003", None, 5, 4) == 4  # 3.75
+    assert odd("u16", "0002", None, 5, 4) == 3  # 2.5, away from zero
+    assert odd("i16", "FFFE", None, 5, 4) == -3
+    assert odd("u16", "0003", None, 5, 4, scaler=-2) == 375
+    assert odd("f32", "40400000", None, 1, 3) == 1  # 3 / 3
+    assert odd("u32", "FFFFFFFF", None, 1000000, 1) == 4294967295000000
+
+
+def test_a_register_may_have_a_pattern_of_its_own_for_no_value():
+    assert odd("u16", "8000", 0x8000, 1, 1) == UNDEFINED
+    assert odd("u16", "FFFF", 0x8000, 1, 1) == 65535
+    assert odd("f32", "FF7FFFFF", 0xFF7FFFFF, 1, 1) == UNDEFINED
+    assert odd("i64", "8000000000000000", 1 << 63, 1, 1) == UNDEFINED
+
+
+def test_faulty_factors_are_refused():
+    good = ["0100010800ff", 0, 3, "u16", 0, 30, 0, 0]
+    for more in ([None, 0, 1], [None, 1, 0], [None, 1, 1000001], [None, 1], [None, "1", 1]):
+        try:
+            profile([good + more])
+        except BadProfile:
+            continue
+        raise AssertionError(more)
+
+
 def test_scale_and_scaler_are_powers_of_ten():
     assert one("u32", "0000002A", scaler=1, scale=1) == 42  # 0.01 kWh counts, given in 10 Wh
     assert one("u32", "0000002A", scaler=0, scale=3) == 42000  # kWh counts, given in Wh
@@ -176,6 +247,9 @@ def test_plan_takes_the_fewest_reads():
     assert meter.plan([IMPORT, EXPORT], 2) == [(4, 0x48, 2), (4, 0x4A, 2)]
     assert meter.plan([IMPORT, POWER], 80, 0) == [(4, 0x34, 2), (4, 0x48, 2)]
     assert meter.plan([]) == []
+    assert meter.plan([VOLTAGE, EXPORT], 80, 50) == [(4, 0, 76)]  # listed ones between count not
+    assert meter.plan([POWER, EXPORT], 80, 18) == [(4, 0x34, 24)]
+    assert meter.plan([POWER, EXPORT], 80, 17) == [(4, 0x34, 2), (4, 0x4A, 2)]
 
 
 def test_plan_never_joins_functions():
@@ -213,7 +287,7 @@ def test_faulty_maps_are_refused_with_the_place():
         (1, -1),
         (1, None),
         (2, 6),
-        (3, "f64"),
+        (3, "f16"),
         (5, 256),
         (6, 13),
         (7, -13),

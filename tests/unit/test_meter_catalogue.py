@@ -1,4 +1,4 @@
-"""Every register map loads, compacts, and gives the right integers for bytes made by hand."""
+"""Register maps: what a file may say, what is refused, and what the tool shows of it."""
 
 import json
 from pathlib import Path
@@ -28,74 +28,6 @@ type = "f32"
 unit = "kWh"
 resolution = -2
 """
-
-# model: (function, address, registers in hex, {OBIS: (raw, scaler, DLMS unit)})
-VECTORS = {
-    "eastron_sdm630": (
-        4,
-        0x48,
-        "449A51EC 41200000",  # 1234.56 kWh, 10 kWh
-        {"1-0:1.8.0": (123456, 1, 30), "1-0:2.8.0": (1000, 1, 30)},
-    ),
-    "eastron_sdm120": (
-        4,
-        0x48,
-        "44C1EBF8 00000000",  # 1551.374 kWh as 1551.3740234375
-        {"1-0:1.8.0": (1551374, 0, 30), "1-0:2.8.0": (0, 0, 30)},
-    ),
-    "eastron_sdm230": (
-        4,
-        0x46,
-        "4247CCCD 3F800000",  # 49.95 Hz, 1 kWh
-        {"1-0:14.7.0": (4995, -2, 44), "1-0:1.8.0": (1000, 0, 30)},
-    ),
-    "eastron_sdm72d_m": (4, 0x34, "C4EFF666", {"1-0:16.7.0": (-19197, -1, 27)}),
-    "eastron_sdm72dm_v2": (4, 0x0000, "436CE666", {"1-0:32.7.0": (2369, -1, 35)}),  # 236.9 V
-    "abb_b23": (
-        3,
-        0x5000,
-        "000000000001E240 FFFFFFFFFFFFFFFF",  # 123456 counts of 0.01 kWh; no value
-        {"1-0:1.8.0": (123456, 1, 30)},
-    ),
-    "gavazzi_em340": (
-        4,
-        0x28,
-        "FFFE FFFF",  # low word first: -2 counts of 0.1 W
-        {"1-0:16.7.0": (-2, -1, 27)},
-    ),
-    "orno_we516": (
-        3,
-        0x1C,
-        "3FC00000 BE800000",  # 1.5 kW; L1 -0.25 kW
-        {"1-0:16.7.0": (15000, -1, 27), "1-0:36.7.0": (-2500, -1, 27)},
-    ),
-}
-
-
-def test_every_model_has_a_vector():
-    assert sorted(VECTORS) == catalogue.models()
-
-
-@pytest.mark.parametrize("model", catalogue.models())
-def test_model_loads_and_compacts_to_json(model: str):
-    data = catalogue.compact(catalogue.load(model))
-    again = json.loads(json.dumps(data, separators=(",", ":")))
-    profile = MeterProfile(again)
-    wanted = [entry.obis_bytes for entry in catalogue.load(model).registers]
-    assert profile.obis_codes == wanted
-    assert wanted == [obis.parse(entry.obis) for entry in catalogue.load(model).registers]
-    limit = catalogue.load(model).bus.max_registers or 125
-    assert all(count <= limit for _, _, count in profile.plan(wanted))
-
-
-@pytest.mark.parametrize("model", sorted(VECTORS))
-def test_model_gives_the_integers_of_its_vector(model: str):
-    function, address, payload, wanted = VECTORS[model]
-    values = MeterProfile(catalogue.compact(model)).decode(
-        function, address, bytes.fromhex(payload)
-    )
-    found = {obis.text(code).split("*")[0]: tuple(rest) for code, *rest in values}
-    assert found == wanted
 
 
 @pytest.mark.parametrize("model", catalogue.models())
@@ -138,7 +70,9 @@ def test_good_file_loads(tmp_path: Path):
     [
         ('unit = "kWh"', 'unit = "kwh"', "register 1 (1-0:1.8.0), unit: unknown unit"),
         ("function = 4", "function = 5", "register 1 (1-0:1.8.0), function"),
-        ('type = "f32"', 'type = "f64"', "register 1 (1-0:1.8.0), type"),
+        ('type = "f32"', 'type = "f16"', "register 1 (1-0:1.8.0), type"),
+        ("resolution = -2", "resolution = -2\nfactor = [1]", "register 1 (1-0:1.8.0), factor"),
+        ("resolution = -2", "resolution = -2\nfactor = [0, 1]", "register 1 (1-0:1.8.0), factor"),
         ("resolution = -2", "", "register 1 (1-0:1.8.0), resolution: Field required"),
         ("resolution = -2", "resolution = -2\nscale = 1", "register 1 (1-0:1.8.0), scale: Extra"),
         ("address = 0x48", 'address = "0x48"', "register 1 (1-0:1.8.0), address"),
@@ -187,3 +121,63 @@ def test_show_prints_registers_as_json_and_as_a_table():
 def test_list_prints_every_model_in_full():
     ran = CliRunner().invoke(meter, ["list"])
     assert all(model in ran.stdout for model in catalogue.models())
+
+
+ODD = """
+[[register]]
+obis = "1-0:2.8.0"
+address = 0x100
+function = 3
+type = "bcd32"
+unit = "kWh"
+resolution = -1
+word_order = "little"
+no_value = 0xFFFFFFFF
+factor = [5, 4]
+doubt = "not confirmed"
+"""
+
+
+def odd(tmp_path: Path) -> catalogue.MeterModel:
+    path = tmp_path / "odd.toml"
+    path.write_text(GOOD + ODD, encoding="utf-8")
+    return catalogue.load(str(path))
+
+
+def test_factor_word_order_and_no_value_of_one_register_reach_the_device(tmp_path: Path):
+    data = catalogue.compact(odd(tmp_path))
+    assert data["registers"][0] == ["0100010800ff", 0x48, 4, "f32", 0, 30, 1, 3]
+    assert data["registers"][1] == [
+        *["0100020800ff", 0x100, 3, "bcd32", 1, 30, 2, 3],
+        *[0xFFFFFFFF, 5, 4],
+    ]
+    profile = MeterProfile(data)
+    # low word first: BCD 00012345 steps of 1.25 kWh are 15431.25 kWh, 154313 tenths
+    values = profile.decode(3, 0x100, bytes.fromhex("23450001"))
+    assert values == [(b"\x01\x00\x02\x08\x00\xff", 154313, 2, 30)]
+    assert profile.decode(3, 0x100, bytes.fromhex("FFFFFFFF")) == []
+    assert profile.last_refused == [(b"\x01\x00\x02\x08\x00\xff", "undefined")]
+
+
+def test_show_tells_what_is_unknown_assumed_and_doubted(tmp_path: Path):
+    odd(tmp_path)
+    ran = CliRunner().invoke(meter, ["show", str(tmp_path / "odd.toml")])
+    told = " ".join(ran.stdout.split())
+    assert "unknown: baud, parity, stop_bits, max_registers, serial_number" in told
+    assert "1-0:2.8.0: not confirmed" in told
+    assert "5/4" in told
+    ran = CliRunner().invoke(meter, ["show", "hager_ecr380d", "--json"])
+    shown = json.loads(ran.stdout)
+    assert shown["unknown"] == ["address", "baud", "parity", "stop_bits", "max_registers"]
+    assert [entry["name"] for entry in shown["identification"]] == [
+        *("serial_number", "vendor", "product")
+    ]
+
+
+def test_a_string_register_needs_its_length(tmp_path: Path):
+    entry = '\n[[identification]]\nname = "vendor"\naddress = 0\nfunction = 3\ntype = "string"\n'
+    assert "a string needs it" in fault(tmp_path, GOOD + entry)
+
+
+def test_all_nineteen_meters_are_known():
+    assert len(catalogue.models()) == 19

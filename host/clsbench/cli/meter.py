@@ -1,6 +1,7 @@
-"""`clsbench meter`: what the catalogue knows of meters."""
+"""`clsbench meter`: what the catalogue knows of meters, and the commands that use it."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -14,7 +15,7 @@ _UNKNOWN = "unknown"
 
 @click.group()
 def meter() -> None:
-    """Meters with Modbus RTU: which are known, and their registers."""
+    """Meters with Modbus RTU: which are known; play one, read one, find one."""
 
 
 @meter.command("list")
@@ -36,10 +37,11 @@ def list_models(as_json: bool) -> None:
 @click.argument("model")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def show(model: str, as_json: bool) -> None:
-    """Show the registers of MODEL, and where the facts come from."""
+    """Show the registers of MODEL (a name, or a .toml file), and where the facts come from."""
     found = load(model)
     if as_json:
         document = found.model_dump(mode="json", exclude={"registers"})
+        document["unknown"] = found.unknown
         document["registers"] = [_facts(entry) for entry in found.registers]
         click.echo(json.dumps(document))
         return
@@ -62,16 +64,48 @@ def _print(found: MeterModel) -> None:
             entry.obis,
             f"0x{entry.address:04X}",
             str(entry.function),
-            entry.type,
+            _type(entry),
             entry.unit,
             f"10^{entry.resolution}{' (assumed)' if entry.resolution_assumed else ''}",
             str(entry.scaler),
             str(entry.dlms_unit),
         )
     console.print(table)
+    for line in _remarks(found):
+        console.print(line, highlight=False, markup=False)
+
+
+def _type(entry: Register) -> str:
+    """`bcd32 x 5/4, little endian`: the type and what only this register has."""
+    shown = entry.type
+    if entry.factor:
+        shown += f" x {entry.factor[0]}/{entry.factor[1]}"
+    if entry.word_order:
+        shown += f", {entry.word_order} endian"
+    if entry.no_value is not None:
+        shown += f", no value: {entry.no_value:X}"
+    return shown
+
+
+def _remarks(found: MeterModel) -> Iterator[str]:
+    """What stands under the table: how to tell the meter, what is doubtful or unknown."""
+    for entry in found.identification:
+        known = f" = {entry.expect}" if entry.expect is not None else ""
+        length = " (length assumed)" if entry.words_assumed else ""
+        note = f"; {entry.note}" if entry.note else ""
+        place = (
+            f"function {entry.function}, address 0x{entry.address:04X}, {entry.count} registers"
+        )
+        yield f"identification: {entry.name}{known}: {entry.type}, {place}{length}{note}"
+    if found.device_identification:
+        yield "identification: answers function 43/14"
+    for entry in found.registers:
+        if entry.doubt:
+            yield f"not confirmed: {entry.obis}: {entry.doubt}"
     for note in found.notes:
-        console.print(f"note: {note}", highlight=False, markup=False)
-    console.print(f"source: {found.source}", highlight=False, markup=False)
+        yield f"note: {note}"
+    yield f"unknown: {', '.join(found.unknown) or 'nothing that a file can say'}"
+    yield f"source: {found.source}"
 
 
 def _line(found: MeterModel) -> str:

@@ -25,7 +25,11 @@ from clsbench.paths import firmware_dir
 
 MAX_READ = 125  # registers; Modbus Application Protocol V1.1b3, section 6.3
 
-WORDS = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "f32": 2, "u64": 4, "i64": 4}
+# u: unsigned, i: two's complement, sm: sign bit and magnitude, bcd: a decimal digit in four bits
+Digits = Literal["sm16", "sm32", "sm64", "bcd16", "bcd32", "bcd64"]
+Kind = Literal["u16", "u32", "u64", "i16", "i32", "i64", "f32", "f64"] | Digits
+WORDS = {"u16": 1, "u32": 2, "u64": 4, "i16": 1, "i32": 2, "i64": 4, "f32": 2, "f64": 4}
+WORDS |= {"sm16": 1, "sm32": 2, "sm64": 4, "bcd16": 1, "bcd32": 2, "bcd64": 4}
 
 # unit in the file -> (DLMS unit code, power of ten over that unit); codes: IEC 62056-6-2
 UNITS = {
@@ -50,6 +54,9 @@ UNITS = {
 _OBIS = re.compile(r"(\d{1,3})-(\d{1,3}):(\d{1,3})\.(\d{1,3})\.(\d{1,3})")
 
 
+Factor = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -60,15 +67,23 @@ class Register(_Table):
     obis: `1-0:1.8.0`; its last group is 255. An integer register holds value / 10**resolution
     in `unit`; a float register holds the value in `unit`, of which multiples of 10**resolution
     mean something. resolution_assumed: the sources do not state it.
+    factor: [above, below] where the number counts odd steps: value = number * above / below in
+    `unit`, handed out to the nearest 10**resolution. word_order: where it differs from the bus's.
+    no_value: bits by which this register says that it has nothing to tell.
+    doubt: what the sources leave open about this very register.
     """
 
     obis: str
     address: int = Field(ge=0, le=0xFFFF)
     function: Literal[3, 4]
-    type: Literal["u16", "i16", "u32", "i32", "f32", "u64", "i64"]
+    type: Kind
     unit: str
     resolution: int = Field(ge=-9, le=9)
     resolution_assumed: bool = False
+    factor: Annotated[list[Factor], Field(min_length=2, max_length=2)] | None = None
+    word_order: Literal["big", "little"] | None = None
+    no_value: Annotated[int, Field(ge=0, lt=1 << 64)] | None = None
+    doubt: str | None = None
 
     @field_validator("obis")
     @classmethod
@@ -105,6 +120,35 @@ class Register(_Table):
         return self.resolution + UNITS[self.unit][1]
 
 
+class Identification(_Table):
+    """A register that tells which meter this is.
+
+    type "string": `words` registers of two characters each, closed by zeros or blanks;
+    words_assumed: the sources do not state how many. expect: what this model says, where that is
+    known (it then tells models apart). note: what else is known of it.
+    """
+
+    name: Literal["serial_number", "vendor", "product", "code"]
+    address: int = Field(ge=0, le=0xFFFF)
+    function: Literal[3, 4]
+    type: Literal["u16", "u32", "u64", "string"]
+    words: int = Field(default=0, ge=0, le=32)
+    words_assumed: bool = False
+    expect: int | str | None = None
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _only_a_string_has_a_length(self) -> Self:
+        if (self.type == "string") != bool(self.words):
+            raise ValueError("words: a string needs it, a number has its own")
+        return self
+
+    @property
+    def count(self) -> int:
+        """Registers of a read."""
+        return self.words or WORDS[self.type]
+
+
 class BusDefaults(_Table):
     """How the meter is delivered and what it stands; None where the sources do not state it.
 
@@ -122,7 +166,10 @@ class BusDefaults(_Table):
 
 
 class MeterModel(_Table):
-    """A meter model. `model` is the file's name without suffix, the other fields its content."""
+    """A meter model. `model` is the file's name without suffix, the other fields its content.
+
+    device_identification: it answers function 43/14 (Modbus Application Protocol V1.1b3, 6.21).
+    """
 
     model: str
     name: str
@@ -130,8 +177,23 @@ class MeterModel(_Table):
     phases: Literal[1, 3]
     no_value: Literal["ones"] | None = None
     notes: list[str] = []
+    device_identification: bool = False
     bus: BusDefaults
+    identification: list[Identification] = []
     registers: list[Register] = Field(alias="register", min_length=1)
+
+    @property
+    def unknown(self) -> list[str]:
+        """What the sources do not state, by the name the file would give it."""
+        bus = ("address", "baud", "parity", "stop_bits", "max_registers")
+        missing = [name for name in bus if getattr(self.bus, name) is None]
+        if all(entry.name != "serial_number" for entry in self.identification):
+            missing.append("serial_number")
+        return missing
+
+    def word_order(self, register: Register) -> str:
+        """Order of the words of a value: the register's own, or the bus's."""
+        return register.word_order or self.bus.word_order
 
     @model_validator(mode="after")
     def _registers_stand_apart(self) -> Self:
@@ -160,7 +222,12 @@ def models() -> list[str]:
 
 
 def load(model: str) -> MeterModel:
-    """The meter model of that name. Raises BadInput: unknown name, or a fault in its file."""
+    """The meter model of that name, or of that path when it ends in .toml.
+
+    Raises BadInput: unknown name, or a fault in its file.
+    """
+    if model.endswith(".toml"):
+        return load_file(Path(model))
     known = models()
     if model not in known:
         near = difflib.get_close_matches(model, known, n=3, cutoff=0.4)
@@ -189,27 +256,29 @@ def compact(model: MeterModel | str) -> dict[str, Any]:
     kWh becomes Wh here, by moving the powers of ten. Bus defaults that are unknown are left out.
     """
     meter = load(model) if isinstance(model, str) else model
-    low_word_first = int(meter.bus.word_order == "little")
     data: dict[str, Any] = {"model": meter.model}
     data.update(meter.bus.model_dump(exclude_none=True, exclude={"word_order"}))
     if meter.no_value:
         data["undefined"] = 1
-    data["registers"] = [_row(entry, low_word_first) for entry in meter.registers]
+    data["registers"] = [_row(entry, meter.word_order(entry)) for entry in meter.registers]
     return data
 
 
-def _row(entry: Register, low_word_first: int) -> list[Any]:
-    scale = UNITS[entry.unit][1] if entry.type == "f32" else entry.scaler
-    return [
+def _row(entry: Register, word_order: str) -> list[Any]:
+    holds_value = entry.type in ("f32", "f64") or entry.factor is not None
+    row = [
         entry.obis_bytes.hex(),
         entry.address,
         entry.function,
         entry.type,
-        low_word_first,
+        int(word_order == "little"),
         entry.dlms_unit,
         entry.scaler,
-        scale,
+        UNITS[entry.unit][1] if holds_value else entry.scaler,
     ]
+    if entry.factor is not None or entry.no_value is not None:
+        row += [entry.no_value, *(entry.factor or (1, 1))]
+    return row
 
 
 def _faults(error: ValidationError, data: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from clsbench.errors import BadInput
-from clsbench.meters.catalogue import UNITS, Register
+from clsbench.meters.catalogue import UNITS, WORDS, Register
 from clsbench.meters.load import W_MS_PER_WH, Reading
 
 NOMINAL_MV = 230_000
@@ -21,6 +21,7 @@ _DROP_MOHM = 150  # the house connection: volts lost per ampere
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 _STRUCTS = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "u64": ">Q", "i64": ">q"}
+_FLOATS = {"f32": ">f", "f64": ">d"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,19 +176,29 @@ class RegisterBank:
 
 
 def register_raw(register: Register, values: MeterValues) -> int:
-    """The integer a register stands for: raw * 10**resolution in the register's unit."""
-    return _cut(values.quantity(register.obis), register.resolution + UNITS[register.unit][1])
+    """The integer a register stands for: raw * 10**resolution in the register's unit.
+
+    A register that counts odd steps (`factor`) stands for the nearest integer to its count.
+    """
+    value = values.quantity(register.obis)
+    if register.factor is None:
+        return _cut(value, register.resolution + UNITS[register.unit][1])
+    above, below = register.factor
+    shown = Fraction(_count(register, value) * above, below) / Fraction(10) ** register.resolution
+    return int(shown + Fraction(1, 2)) if shown >= 0 else -int(Fraction(1, 2) - shown)
 
 
 def encode_register(register: Register, values: MeterValues, word_order: str = "big") -> bytes:
     """The register's bytes as they travel: 2 per 16-bit word, words in `word_order`.
 
-    A float register holds the value cut to multiples of 10**resolution. Raises BadInput for a
-    quantity unknown here and for a value that does not fit.
+    The register's own order goes first. A float register holds the value cut to multiples of
+    10**resolution. Raises BadInput for a quantity unknown here and for a value that does not fit.
     """
-    raw = register_raw(register, values)
-    data = encode_raw(register.type, raw, register.resolution)
-    if word_order == "little":
+    if register.factor is None:
+        data = encode_raw(register.type, register_raw(register, values), register.resolution)
+    else:
+        data = encode_raw(register.type, _count(register, values.quantity(register.obis)))
+    if (register.word_order or word_order) == "little":
         return b"".join(data[at : at + 2] for at in range(len(data) - 2, -1, -2))
     return data
 
@@ -195,14 +206,34 @@ def encode_register(register: Register, values: MeterValues, word_order: str = "
 def encode_raw(kind: str, raw: int, resolution: int = 0) -> bytes:
     """`raw` as a register of a catalogue type (`f32`, `u16`, ...), most significant word first.
 
-    A float32 holds the nearest representable value to raw * 10**resolution.
+    A float holds the nearest representable value to raw * 10**resolution.
     """
     try:
-        if kind == "f32":
-            return struct.pack(">f", float(raw * Fraction(10) ** resolution))
-        return struct.pack(_STRUCTS[kind], raw)
-    except (struct.error, OverflowError) as error:
+        if kind in _FLOATS:
+            return struct.pack(_FLOATS[kind], float(raw * Fraction(10) ** resolution))
+        if kind in _STRUCTS:
+            return struct.pack(_STRUCTS[kind], raw)
+        return _encode_digits(kind, raw)
+    except (struct.error, OverflowError, ValueError) as error:
         raise BadInput(f"value {raw} does not fit a register of type {kind}") from error
+
+
+def _encode_digits(kind: str, raw: int) -> bytes:
+    """BCD and sign-and-magnitude. Raises ValueError or OverflowError for what does not fit."""
+    width = WORDS[kind] * 16
+    if kind.startswith("bcd"):
+        if not 0 <= raw < 10 ** (width // 4):
+            raise OverflowError
+        return bytes.fromhex(f"{raw:0{width // 4}d}")
+    if abs(raw) >> (width - 1):
+        raise OverflowError
+    return (abs(raw) | (raw < 0) << (width - 1)).to_bytes(width // 8, "big")
+
+
+def _count(register: Register, value: Fraction) -> int:
+    """The whole steps a register with a factor shows of `value` (in the DLMS unit)."""
+    above, below = register.factor or (1, 1)
+    return int(value / Fraction(10) ** UNITS[register.unit][1] * below / above)
 
 
 def _end(register: Register) -> int:
