@@ -20,6 +20,7 @@ LMN_INTERVAL_MS = 25  # real time between telegrams of the base meter
 MID_START_WH = 1_234_560
 LMN_START_WH = 8_765_432
 PIN_RELAY = 2
+WATER_MC = 47_500  # so warm that the thermostat ends the heating after about 6 kWh
 W_MS_PER_DWH = 360_000
 
 
@@ -41,7 +42,7 @@ class BenchPlant:
         self.clock = clock
         self._events = events
         start_ms = clock.now_ms()
-        self.rod = HeatingRod(start_ms=start_ms)
+        self.rod = HeatingRod(start_ms=start_ms, water_mc=WATER_MC)
         at_house: list[HeatingRod | BaseLoad] = [self.rod]
         if scenario == "house":
             at_house.append(BaseLoad(start_ms=start_ms))

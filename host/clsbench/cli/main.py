@@ -21,6 +21,7 @@ _COMMANDS = {
     "meter": "clsbench.cli.meter:meter",
     "pki": "clsbench.cli.pki:pki",
     "records": "clsbench.cli.board:records",
+    "report": "clsbench.cli.report:report",
     "smgw": "clsbench.cli.smgw:smgw",
     "status": "clsbench.cli.board:status",
     "switch": "clsbench.cli.board:switch",

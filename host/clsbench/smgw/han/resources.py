@@ -94,6 +94,7 @@ class ClsResources:
         command = await self._desk.next_for(cls_id, wait_ms / 1000)
         if command is None:
             return web.Response(status=204)
+        response = web.json_response(command.for_cls())
         self._journal.event(
             SMGW,
             "DICAMM",
@@ -101,8 +102,9 @@ class ClsResources:
             "command.forwarded",
             uuid=command.uuid,
             detail=command.for_cls() | {"cls_id": cls_id},
+            raw=response.text.encode() if response.text else None,
         )
-        return web.json_response(command.for_cls())
+        return response
 
     async def command_answer(self, call: Call) -> web.Response:
         """What this control box says to a command."""
@@ -123,6 +125,7 @@ class ClsResources:
             uuid=command.uuid,
             ok=answer.code == 0,
             detail={"id": command_id, "cls_id": cls_id, **answer.as_json()},
+            raw=call.body,
         )
         return web.Response(status=204)
 

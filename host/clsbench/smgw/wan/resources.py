@@ -122,6 +122,7 @@ class EmtResources(_Resources):
             uuid=command.uuid,
             detail=command.for_cls()
             | {"cls_id": command.cls_id, "taf_profile": command.taf_profile},
+            raw=call.body,
         )
         target = Target(cls_id=command.cls_id, taf_profile=command.taf_profile)
         grant = self.granted(call, rights.COMMAND_CLS, target, command.uuid)
