@@ -10,6 +10,10 @@ import time
 from dicamm import codes
 from dicamm.proto import modbus
 
+# After a missing reply the line must be quiet so long: Modbus RTU numbers no request, and a reply
+# that comes late would be taken for that of the next one.
+LATE_US = 1000000
+_REPLIED = (codes.OK, codes.METER_CRC, codes.METER_EXCEPTION)
 _STEP_MS = 1
 
 
@@ -42,6 +46,7 @@ class Bus:
         self._buffer = bytearray(64)
         self._silence_us = modbus.silence_us(port.baud)
         self._quiet_since_us = clock.real_us()
+        self._reply_owed = False
         self._events = []
         self._polls = []
         self._work = asyncio.Event()
@@ -70,16 +75,21 @@ class Bus:
             request.done.set()
 
     async def _serve(self, request):
+        # only the repeat of a request may use the late reply to its first try
+        await self._keep_silence(LATE_US if self._reply_owed else self._silence_us)
+        self._reply_owed = False
         for _ in range(self._tries):
+            await self._keep_silence(self._silence_us)
             request.error = await self._transaction(request)
+            self._reply_owed = self._reply_owed or request.error not in _REPLIED
             if not request.error:
                 return
 
     async def _transaction(self, request):
         client = self._client
         frame = client.read(request.unit, request.function, request.address, request.count)
-        await self._keep_silence()
         await self._port.send(frame)
+        self._quiet_since_us = self._clock.real_us()
         wire_us = modbus.wire_time_us(
             client.expected_bytes, self._port.baud, self._port.bits_per_char
         )
@@ -88,12 +98,12 @@ class Bus:
         while status == modbus.PENDING:
             count = self._port.receive(self._buffer)
             if count:
+                self._quiet_since_us = self._clock.real_us()
                 status = client.feed(self._buffer, count)
             elif self._clock.real_us() > deadline:
                 status = client.timeout()
             else:
                 await asyncio.sleep_ms(_STEP_MS)
-        self._quiet_since_us = self._clock.real_us()
         if status != modbus.DONE:
             return codes.from_modbus(client.error)
         request.captured_us = self._quiet_since_us
@@ -101,12 +111,12 @@ class Bus:
         request.payload[: request.length] = client.payload
         return 0
 
-    async def _keep_silence(self):
-        """Waits until the line was quiet for 3.5 characters, throwing away what still comes."""
+    async def _keep_silence(self, silence_us):
+        """Waits until the line was quiet for so long, throwing away what still comes."""
         while True:
             if self._port.receive(self._buffer):
                 self._quiet_since_us = self._clock.real_us()
-            left_us = self._silence_us - (self._clock.real_us() - self._quiet_since_us)
+            left_us = silence_us - (self._clock.real_us() - self._quiet_since_us)
             if left_us <= 0:
                 return
             if left_us >= 1000:
