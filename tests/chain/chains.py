@@ -18,7 +18,7 @@ from clsbench.bench.observer import DeviceObserver
 from clsbench.bench.plant import PIN_RELAY
 from clsbench.device.link import LinkClient
 from clsbench.device.provision import record_key
-from clsbench.device.records import check_chain
+from clsbench.device.records import ENDS, check_chain
 from clsbench.errors import PeerRefused
 from clsbench.eventlog import EventReader
 from clsbench.pki.layout import Pki
@@ -119,7 +119,18 @@ class Run:
         with pytest.raises(PeerRefused, match=reason):
             await self.chain.operator.switch(**command)
 
+    async def refused_by_device(self, code: int, action: str, uuid: str) -> None:
+        """A command that the device answers with `code`, the relay open afterwards."""
+        answer = await self._switch(action, uuid)
+        assert answer["code"] == code, answer
+        assert not self.relay_closed
+
     # witnesses
+
+    async def ends_of(self, uuid: str) -> list[str | None]:
+        """The events by which the device ended a transaction, by its own records."""
+        records = await self.observer.collect()
+        return [record.event for record in records if record.uuid == uuid and record.event in ENDS]
 
     async def witnessed(self, uuid: str, end: str = "end", seconds: float = LATE_S) -> None:
         """Waits until the aEMT holds begin and `end` of both witnesses, once each."""
