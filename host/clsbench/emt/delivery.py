@@ -74,6 +74,10 @@ class Delivery:
             return self._device(peer, cls_id, await request.read())
         return refusal(404, f"no resource {request.path}")
 
+    def no_http(self, peer: Peer, status: int, reason: str) -> None:
+        """Tells of a delivery that was no HTTP; it is answered already."""
+        self._refuse("delivery.http", status, f"from {peer.cn}: {reason}")
+
     def _gateway(self, peer: Peer, der: bytes) -> web.Response:
         try:
             content, signer = self._verify_cms(der)

@@ -45,7 +45,7 @@ class EmtService:
         known = {entry.cls_id: _known(entry) for entry in config.cls}
         verify = cms_verifier(config.pki)
         delivery = Delivery(self._store, known, verify, self._events, clock)
-        self._delivery = PeerHttpServer(delivery.handle)
+        self._delivery = PeerHttpServer(delivery.handle, delivery.no_http)
         context = wan_server(identity, trust)
         self._channel_port = TlsListener(context, self._accept_channel, self._refused("channel"))
         self._delivery_port = TlsListener(

@@ -38,7 +38,7 @@ class GwaService:
         standing = StandingConnects(state_dir(config.gwa.state_dir) / "connects.json")
         self._gateways = OpenStreams(self._gateway_changed)
         self._orders = ChannelOrders(config, standing, self._gateways, self._events)
-        self._service = PeerHttpServer(self._serve)
+        self._service = PeerHttpServer(self._serve, self._refuse)
         context = wan_server(config.pki.wan_identity("gwa"), config.pki.wan_trust)
         self._management_port = TlsListener(context, self._accept_gateway, self._refused_tls)
         self._service_port = TlsListener(context, self._service.accept, self._refused_tls)

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from clsbench.errors import BadInput, ClsbenchError, PeerSilent
 from clsbench.net.listener import open_tls
+from clsbench.net.telling import TellingConnection, Told
 
 MAX_HEAD_BYTES = 8500  # DS2.0 chapter 6: a whole header
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
@@ -38,21 +39,26 @@ async def connect_and_serve(
     expect_name: str | None,
     handler: Handler,
     on_state: OnState,
+    told: Told | None = None,
 ) -> bool:
     """Opens TLS to `expect_name` and answers its requests until the connection ends.
 
     handler(request: aiohttp BaseRequest) -> response. on_state(True, "") once it is open,
     on_state(False, reason) when it has ended or could not be opened: exactly one False per
-    call, also when cancelled. Returns whether it was open: what a back-off starts anew from.
+    call, also when cancelled. told(status, reason): of bytes that were no HTTP.
+    Returns whether it was open: what a back-off starts anew from.
     Cut by this side after MAX_SESSION_S.
     """
-    server = web.Server(handler, keepalive_timeout=MAX_SESSION_S, access_log=None)
+    server = web.Server(handler, access_log=None)
+
+    def connection() -> asyncio.Protocol:
+        inner = TellingConnection(server, told or (lambda *_: None), MAX_SESSION_S)
+        return _EndTold(inner, ended)
+
     ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     reason = "closed by this side"
     try:
-        transport, _ = await open_tls(
-            host, port, context, expect_role, expect_name, lambda: _EndTold(server(), ended)
-        )
+        transport, _ = await open_tls(host, port, context, expect_role, expect_name, connection)
     except ClsbenchError as error:
         on_state(False, str(error))
         return False

@@ -12,29 +12,33 @@ from typing import Any
 from aiohttp import web
 
 from clsbench.errors import BadInput
+from clsbench.net.telling import TellingConnection
 from clsbench.net.tls import Peer
 
 IDLE_S = 600.0  # an idle connection is cut after this many real seconds
 CLOSE_WITHIN_S = 1.0
 
 PeerHandler = Callable[[Peer, web.BaseRequest], Awaitable[web.StreamResponse]]
+PeerTold = Callable[[Peer, int, str], object]
 
 
 class PeerHttpServer:
-    """Makes the protocol of each accepted connection; `handler(peer, request)` answers."""
+    """Makes the protocol of each accepted connection; `handler(peer, request)` answers.
 
-    def __init__(self, handler: PeerHandler):
+    told(peer, status, reason): of bytes that were no HTTP.
+    """
+
+    def __init__(self, handler: PeerHandler, told: PeerTold):
         self._handler = handler
+        self._told = told
         self._servers: list[web.Server] = []
 
     def accept(self, peer: Peer) -> Any:
         """A protocol for one connection of `peer`; for the accept function of a TLS listener."""
         self._servers = [server for server in self._servers if server.connections]
-        server = web.Server(
-            functools.partial(self._handler, peer), keepalive_timeout=IDLE_S, access_log=None
-        )
+        server = web.Server(functools.partial(self._handler, peer), access_log=None)
         self._servers.append(server)
-        return server()
+        return TellingConnection(server, functools.partial(self._told, peer), IDLE_S)
 
     async def close(self) -> None:
         """Ends all connections; a request in hand gets CLOSE_WITHIN_S to finish."""

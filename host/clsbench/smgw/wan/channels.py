@@ -78,6 +78,7 @@ class Channel:
                 self._peer.name,
                 self._serve,
                 self._on_state,
+                self._no_http,
             )
             if was_open:
                 backoff.reset()
@@ -85,6 +86,12 @@ class Channel:
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         return await self._handler(self._peer, request)
+
+    def _no_http(self, status: int, reason: str) -> None:
+        detail = {"channel": self._kind, "status": status}
+        self._journal.refused(
+            LANE_OF_ROLE[self._peer.role], "wan.refused", self._peer.name, reason, detail=detail
+        )
 
     def _on_state(self, is_open: bool, reason: str) -> None:
         lane = LANE_OF_ROLE[self._peer.role]
