@@ -6,6 +6,7 @@ Knows how to switch, what the event log has gained, and what "it still works" me
 import asyncio
 import contextlib
 import os
+import ssl
 import uuid as uuidlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ from clsbench.device.provision import record_key
 from clsbench.device.records import ENDS, check_chain
 from clsbench.errors import PeerRefused
 from clsbench.eventlog import EventReader
+from clsbench.net.listener import open_tls_streams
+from clsbench.net.tls import Identity, han_client
 from clsbench.pki.layout import Pki
 
 LATE_S = 20.0
@@ -39,6 +42,12 @@ async def until(condition: Callable[[], Any], seconds: float = LATE_S, what: str
             raise AssertionError(f"{what or 'it'} did not come within {seconds:g} s")
         await asyncio.sleep(0.02)
     return found
+
+
+def http(method: str, path: str, body: bytes = b"") -> bytes:
+    """A whole request, after which the connection is to be closed."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 class Run:
@@ -178,6 +187,31 @@ class Run:
             by_profile.setdefault(record["profile_id"], []).append(record["seq"])
         for profile, seqs in by_profile.items():
             assert sorted(seqs) == list(range(1, len(seqs) + 1)), (profile, seqs)
+
+    # the HAN
+
+    async def ask_han(self, request: bytes = b"", identity: Identity | None = None) -> bytes:
+        """Whatever the SMGW's HAN port answers to these bytes; empty where it hangs up.
+
+        identity: whose certificate is shown; None: that of the chain's own CLS.
+        """
+        reader, writer = await self.open_han(identity)
+        try:
+            writer.write(request)
+            return await asyncio.wait_for(reader.read(65536), 5)
+        except (ConnectionError, ssl.SSLError):
+            return b""
+        finally:
+            writer.close()
+
+    async def open_han(
+        self, identity: Identity | None = None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A TLS connection to the SMGW's HAN port."""
+        pki, names = self.chain.pki, self.chain.names
+        context = han_client(identity or pki.cls(names.cls), pki.han_trust)
+        port = self.chain.roles["smgw"].ports["han"]
+        return await open_tls_streams("127.0.0.1", port, context, "SMGW", names.smgw)
 
     # the board
 

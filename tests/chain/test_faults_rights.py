@@ -3,16 +3,15 @@
 Each test uses the running chain of the file, which must switch again afterwards (`run`).
 """
 
-import asyncio
-import ssl
 import uuid as uuidlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from chains import http
 from wan_edge import post
 
 from clsbench.errors import PeerRefused, PeerSilent
-from clsbench.net.listener import TlsListener, open_tls_streams
+from clsbench.net.listener import TlsListener
 from clsbench.net.reverse import http_client_protocol
 from clsbench.net.tls import Identity, han_client, wan_client, wan_server
 from clsbench.pki.authority import Validity
@@ -21,22 +20,7 @@ from clsbench.pki.layout import Pki
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NOW = datetime.now(UTC)
-EXPIRED = Validity(NOW - timedelta(days=3), NOW - timedelta(days=1))
-
-
-async def ask_han(run, identity: Identity, request: bytes = b"") -> bytes:
-    """Whatever the SMGW's HAN port answers to this certificate; "" where it hangs up."""
-    chain = run.chain
-    context = han_client(identity, chain.pki.han_trust)
-    port = chain.roles["smgw"].ports["han"]
-    reader, writer = await open_tls_streams("127.0.0.1", port, context, "SMGW", chain.names.smgw)
-    try:
-        writer.write(request)
-        return await asyncio.wait_for(reader.read(65536), 5)
-    except (ConnectionError, ssl.SSLError):
-        return b""
-    finally:
-        writer.close()
+EXPIRED = Validity(NOW - timedelta(days=3), NOW - timedelta(hours=1))
 
 
 async def order_connect(run, identity: Identity):
@@ -66,7 +50,7 @@ async def test_a_cls_certificate_that_does_not_hold_is_refused_in_the_handshake(
     run, tmp_path, make, reason
 ):
     with pytest.raises(PeerRefused, match=reason):
-        await ask_han(run, await make(run, tmp_path))
+        await run.ask_han(identity=await make(run, tmp_path))
     await run.fault("tls.refused", reason)
     assert not run.told("tls.accepted") and not run.relay_closed
 
@@ -74,7 +58,7 @@ async def test_a_cls_certificate_that_does_not_hold_is_refused_in_the_handshake(
 async def test_a_cls_certificate_in_no_profile_is_cut_off_before_its_first_request(run, tmp_path):
     identity = run.chain.pki.issue_han_to(tmp_path / "id", "etst0020000099.cls")
     request = b"GET /smgw/cls/v1/rts/time HTTP/1.1\r\nHost: x\r\n\r\n"
-    assert await ask_han(run, identity, request) == b""
+    assert await run.ask_han(request, identity) == b""
     await run.fault("tls.refused", "no CLS profile pins the certificate of ETST0020000099")
     assert not run.relay_closed
 
@@ -82,7 +66,7 @@ async def test_a_cls_certificate_in_no_profile_is_cut_off_before_its_first_reque
 async def test_a_second_certificate_of_the_right_cls_is_not_the_pinned_one(run, tmp_path):
     cn = f"{run.chain.names.cls.lower()}.cls"
     identity = run.chain.pki.issue_han_to(tmp_path / "id", cn)
-    assert await ask_han(run, identity) == b""
+    assert await run.ask_han(identity=identity) == b""
     await run.fault("tls.refused", "no CLS profile pins")
     assert not run.relay_closed
 
@@ -193,9 +177,7 @@ async def test_a_cls_may_not_announce_the_event_of_another(run):
         f'{{"uuid":"{uuidlib.uuid4()}","cls_id":"{chain.names.foreign_cls}","event":"begin",'
         f'"text":"","event_ms":{chain.clock.now_ms()},"device_seq":1}}'
     ).encode()
-    request = b"POST /smgw/cls/v1/fas/event HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-    request += b"Content-Length: %d\r\n\r\n" % len(body)
-    answer = await ask_han(run, chain.pki.cls(chain.names.cls), request + body)
+    answer = await run.ask_han(http("POST", "/smgw/cls/v1/fas/event", body))
     assert b" 403 " in answer.split(b"\r\n")[0] and b"may not act for" in answer
     await run.fault("han.refused", "may not act for")
     assert not run.told("record.written") and not run.relay_closed
