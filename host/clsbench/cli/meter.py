@@ -8,6 +8,9 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
+from clsbench.cli.meter_probe import probe
+from clsbench.cli.meter_read import read
+from clsbench.cli.meter_serve import serve
 from clsbench.meters.catalogue import MeterModel, Register, load, models
 
 _UNKNOWN = "unknown"
@@ -16,6 +19,10 @@ _UNKNOWN = "unknown"
 @click.group()
 def meter() -> None:
     """Meters with Modbus RTU: which are known; play one, read one, find one."""
+
+
+for command in (probe, read, serve):
+    meter.add_command(command)
 
 
 @meter.command("list")

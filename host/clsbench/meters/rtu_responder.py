@@ -30,8 +30,8 @@ class Unit(Protocol):
     exception code, 0 when done. objects: what function 43/14 tells, by object id.
     """
 
-    objects: Mapping[int, bytes]
-
+    @property
+    def objects(self) -> Mapping[int, bytes]: ...
     def revision(self) -> int: ...
     def read(self, function: int, address: int, count: int) -> bytes | int: ...
     def write(self, address: int, data: bytes) -> int: ...
@@ -215,8 +215,6 @@ class RegisterStore:
 
     holding: address -> word; input registers show the same words. Addresses not in it are refused.
     """
-
-    objects: Mapping[int, bytes] = {}
 
     def __init__(self, holding: Mapping[int, int], objects: Mapping[int, bytes] | None = None):
         self.words = dict(holding)
