@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from clsbench.demo.result import summary, write_files
-from clsbench.demo.run import DemoOptions, DemoResult, run_demo
+from clsbench.demo.run import DemoOptions, DemoResult, prepare, run_demo
+from clsbench.demo.workspace import Workspace
 from clsbench.errors import BadInput
 from clsbench.eventlog import EventReader, read_events
 from clsbench.report.html import write_report
@@ -65,7 +66,8 @@ def demo(
     if board != "unix":
         raise BadInput(f"--board {board}: the demo runs on the board 'unix'")
     options = DemoOptions(out, speed, scenario, lmn_capture, heap)
-    result = asyncio.run(_with_timeline(options, quiet=as_json))
+    space = prepare(options)
+    result = asyncio.run(_with_timeline(options, space, quiet=as_json))
     content = write_files(result, out)
     write_report(read_events(out / "events.jsonl"), content, out / "report.html")
     if as_json:
@@ -75,7 +77,7 @@ def demo(
     return 0 if content["ok"] else 1
 
 
-async def _with_timeline(options: DemoOptions, quiet: bool) -> DemoResult:
+async def _with_timeline(options: DemoOptions, space: Workspace, quiet: bool) -> DemoResult:
     """Runs the demo with the live timeline: on stdout, or on stderr beside `--json`."""
     stream = sys.stderr if quiet else sys.stdout
 
@@ -86,7 +88,7 @@ async def _with_timeline(options: DemoOptions, quiet: bool) -> DemoResult:
     stop = asyncio.Event()
     watching = asyncio.create_task(timeline.run(stop))
     try:
-        return await run_demo(options, write)
+        return await run_demo(options, space, write)
     finally:
         stop.set()
         with contextlib.suppress(asyncio.CancelledError):

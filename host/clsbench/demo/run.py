@@ -15,6 +15,7 @@ from clsbench.demo.checks import Check, Evidence, run_checks
 from clsbench.demo.evidence import GatewayRecord
 from clsbench.demo.scenario import Outcome, run_scenario
 from clsbench.demo.workspace import Workspace
+from clsbench.device.records import obis_text
 from clsbench.errors import BadInput, PeerSilent
 from clsbench.eventlog import EventReader
 from clsbench.meters.sml_second_reader import frames
@@ -48,14 +49,20 @@ class DemoResult:
     names: dict[str, str]
 
 
-async def run_demo(options: DemoOptions, say: Callable[[str], None]) -> DemoResult:
-    """Runs the whole demo. say: shows a line of progress."""
+def prepare(options: DemoOptions) -> Workspace:
+    """Checks the capture and makes the output folder anew. Raises BadInput."""
     if options.capture is not None and not frames(_capture_bytes(options.capture)):
         raise BadInput(
             f"--lmn-capture {options.capture}: holds no whole SML telegram with a good checksum; "
             "`clsbench decode sml FILE` shows what is in it"
         )
-    space = Workspace.prepare(options.out)
+    return Workspace.prepare(options.out)
+
+
+async def run_demo(
+    options: DemoOptions, space: Workspace, say: Callable[[str], None]
+) -> DemoResult:
+    """Runs the whole demo in a prepared workspace. say: shows a line of progress."""
     chain = Chain(
         space.work,
         space.events,
@@ -199,7 +206,12 @@ def _capture_values(path: Path | None) -> list[set[tuple[str, int, int, int]]] |
         return None
     return [
         {
-            (entry["obis"], entry["raw"], entry["scaler"] or 0, entry["unit"])
+            (
+                obis_text(bytes.fromhex(entry["obis"])),
+                entry["raw"],
+                entry["scaler"] or 0,
+                entry["unit"],
+            )
             for entry in frame["entries"]
             if isinstance(entry["raw"], int) and entry["unit"] is not None
         }
