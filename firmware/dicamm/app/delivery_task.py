@@ -112,7 +112,7 @@ class Delivery:
         if not pending:
             return False
         acknowledged = await self._client.deliver([self._journal.read(seq) for seq in pending])
-        self._journal.acknowledge(acknowledged)
+        self._journal.acknowledge(min(acknowledged, pending[-1]))  # nobody has more than was sent
         return acknowledged >= pending[0]
 
     async def _nap(self):

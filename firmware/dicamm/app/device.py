@@ -192,8 +192,12 @@ class BenchService:
         self._device.legal_time.learn(utc_ms, bound_ms, now_ms, now_ms)
 
     def acknowledge(self, seq):
-        """Records up to `seq` are safe with the host."""
-        self._device.journal.acknowledge(seq)
+        """Records up to `seq` are safe with the host. False when there are not so many."""
+        journal = self._device.journal
+        if seq > journal.newest:
+            return False
+        journal.acknowledge(seq)
+        return True
 
     def records(self, first, count):
         """(seq, sealed) of up to `count` records from number `first` on."""

@@ -5,6 +5,7 @@ Pure. Turns what arrived (JSON from the gateway, CBOR from the bench) into a Com
 
 from dicamm import codes
 from dicamm.metering import record
+from dicamm.metering.legal_time import is_utc_ms
 
 ACTIONS = {"begin": record.BEGIN, "end": record.END}
 
@@ -32,7 +33,7 @@ class Answer:
 
 def parse(action, uuid, text, event_ms):
     """(Command, 0), or (None, code) saying which part is wrong."""
-    if action not in ACTIONS:
+    if not isinstance(action, str) or action not in ACTIONS:
         return None, codes.UNKNOWN_ACTION
     if not isinstance(uuid, bytes) or len(uuid) != 16:
         return None, codes.BAD_UUID
@@ -40,7 +41,7 @@ def parse(action, uuid, text, event_ms):
         text = ""
     if not isinstance(text, str) or len(text.encode()) > record.MAX_TEXT:
         return None, codes.BAD_TEXT
-    if event_ms is not None and (not isinstance(event_ms, int) or event_ms < 0):
+    if event_ms is not None and not is_utc_ms(event_ms):
         return None, codes.BAD_TIME
     return Command(ACTIONS[action], uuid, text, event_ms), 0
 

@@ -6,6 +6,7 @@ tasks and no hardware but the console port. Message numbers and keys: `docs/wire
 
 from dicamm import codes
 from dicamm.control.command import Answer, parse
+from dicamm.metering.legal_time import is_utc_ms
 from dicamm.proto import cbor, link_frame
 
 HELLO = 1
@@ -109,15 +110,14 @@ class BenchLink:
         return await self._device.command(command)
 
     def _set_time(self, utc_ms, bound_ms):
-        if not _is_count(utc_ms) or not _is_count(bound_ms):
+        if not is_utc_ms(utc_ms) or not is_utc_ms(bound_ms):
             return Answer(codes.BAD_TIME)
         self._device.set_time(utc_ms, bound_ms)
         return Answer(0)
 
     def _acknowledge(self, seq):
-        if not _is_count(seq):
+        if not _is_count(seq) or not self._device.acknowledge(seq):
             return Answer(codes.BAD_MESSAGE)
-        self._device.acknowledge(seq)
         return Answer(0, seq)
 
     def _records(self, first, count):
@@ -142,4 +142,4 @@ class BenchLink:
 
 
 def _is_count(value):
-    return isinstance(value, int) and value >= 0
+    return type(value) is int and value >= 0

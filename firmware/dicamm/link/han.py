@@ -9,6 +9,7 @@ import asyncio
 import json
 
 from dicamm import codes
+from dicamm.metering.legal_time import is_utc_ms
 from dicamm.proto.http1 import ANSWER, AnswerReceiver, encode_request
 
 TIME = "/smgw/cls/v1/rts/time"
@@ -52,7 +53,7 @@ class HanClient:
         """(utc_ms, bound_ms) of the gateway. Raises HanError, also when its clock is not set."""
         body = await self._object("GET", TIME, None)
         utc_ms, bound_ms = body.get("utc_ms"), body.get("bound_ms")
-        if not isinstance(utc_ms, int) or not isinstance(bound_ms, int):
+        if not is_utc_ms(utc_ms) or not is_utc_ms(bound_ms):
             raise HanError(codes.HAN_CONTENT)
         if body.get("state") != "synchronised":
             raise HanError(codes.GATEWAY_TIME_UNSET)

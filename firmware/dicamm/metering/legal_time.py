@@ -13,6 +13,12 @@ HOLDOVER = 2
 
 MAX_ROUND_TRIP_MS = 9000
 MAX_BOUND_MS = 27000
+LAST_UTC_MS = 253402300799999  # the end of the year 9999
+
+
+def is_utc_ms(value):
+    """True for an integer that can be UTC in milliseconds, or a span of it, from outside."""
+    return type(value) is int and 0 <= value <= LAST_UTC_MS
 
 
 class LegalTime:
