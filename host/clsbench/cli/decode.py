@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from clsbench.cli.decode_modbus import modbus
 from clsbench.errors import BadInput, EnvironmentProblem
 from clsbench.hil.interpreter import find_micropython
 from clsbench.meters import sml_document
@@ -24,6 +25,9 @@ _HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF \t\r\n")
 @click.group()
 def decode() -> None:
     """Decode captured bytes with the device's decoder."""
+
+
+decode.add_command(modbus)
 
 
 @decode.command()
@@ -42,8 +46,8 @@ def sml(files: tuple[str, ...], as_json: bool, interpreter: str) -> None:
 
     With --json one FILE gives its document, several give a list of documents with "file".
     """
-    run = _on_micropython if interpreter == "micropython" else sml_document.document
-    documents = [{"file": name, **run(_read(name))} for name in files]
+    run = _sml_on_micropython if interpreter == "micropython" else sml_document.document
+    documents = [{"file": name, **run(read_capture(name))} for name in files]
     if as_json:
         plain = [{key: doc[key] for key in doc if key != "file"} for doc in documents]
         print(json.dumps(documents if len(documents) > 1 else plain[0], sort_keys=True))
@@ -52,7 +56,7 @@ def sml(files: tuple[str, ...], as_json: bool, interpreter: str) -> None:
         _show(doc)
 
 
-def _read(name: str) -> bytes:
+def read_capture(name: str) -> bytes:
     """The bytes of a file; hex text is turned into what it spells."""
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
@@ -69,8 +73,16 @@ def _read(name: str) -> bytes:
         ) from error
 
 
-def _on_micropython(data: bytes) -> dict[str, Any]:
-    command = [str(find_micropython()), sml_document.__file__]
+def _sml_on_micropython(data: bytes) -> dict[str, Any]:
+    return on_micropython(data, sml_document.__file__)
+
+
+def on_micropython(data: bytes, script: str) -> dict[str, Any]:
+    """What a document script gives for `data` in the device's interpreter.
+
+    Raises EnvironmentProblem where it does not run.
+    """
+    command = [str(find_micropython()), script]
     environment = {**os.environ, "MICROPYPATH": str(firmware_dir())}
     try:
         done = subprocess.run(

@@ -242,7 +242,7 @@ def _reads(model: MeterModel) -> list[tuple[int, int, int]]:
 
 
 def _telling(entry: Register) -> int:
-    """A frequency is 50 or 60 Hz and no other; a voltage is nearly as good; energy tells little."""
+    """A frequency is 50 or 60 Hz; a voltage tells nearly as much, energy little."""
     return {44: 0, 35: 1, 27: 2}.get(entry.dlms_unit, 3)
 
 
