@@ -8,8 +8,8 @@ from typing import Any
 
 from clsbench.bench.plant import BenchPlant
 from clsbench.device.link import LinkClient
-from clsbench.device.records import DeviceRecord, SealBroken, open_record
-from clsbench.errors import ClsbenchError
+from clsbench.device.records import TIME_STATES, DeviceRecord, SealBroken, open_record
+from clsbench.errors import ClsbenchError, PeerSilent
 from clsbench.eventlog import EventLog
 from dicamm import code_texts
 
@@ -57,13 +57,25 @@ class DeviceObserver:
             await self._link.close()
 
     async def wait_ready(self, timeout_s: float = 20.0) -> dict[str, Any]:
-        """Waits until the device has a healthy meter and legal time; returns its status."""
-        async with asyncio.timeout(timeout_s):
-            while True:
-                status = await self.link.status()
-                if status["meter"]["healthy"] and status["time"]["state"] == 1:
-                    return status
-                await asyncio.sleep(0.1)
+        """Waits until the device has a healthy meter and legal time; returns its status.
+
+        Raises PeerSilent saying which of the two is missing.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while True:
+            status = await self.link.status()
+            meter, time = status["meter"], status["time"]
+            if meter["healthy"] and time["state"] == 1:
+                return status
+            if asyncio.get_running_loop().time() > deadline:
+                error = code_texts.describe(meter["error"])
+                raise PeerSilent(
+                    f"DICAMM on {self._port} is not ready after {timeout_s:g} s: "
+                    f"meter {'good' if meter['healthy'] else error}, "
+                    f"time {TIME_STATES[time['state']]}, restarts {status['restarts']}. "
+                    "`clsbench log` on its port tells more."
+                )
+            await asyncio.sleep(0.1)
 
     async def collect(self) -> list[DeviceRecord]:
         """Fetches what is new now; returns all records in order of their numbers."""

@@ -166,14 +166,13 @@ def compare_energy(evidence: Evidence, pair: Pair) -> dict[str, Any]:
 def _energies(evidence: Evidence) -> Check:
     compared = [compare_energy(evidence, pair) for pair in evidence.pairs if pair.complete]
     ok = len(compared) == len(evidence.pairs) and all(one["ok"] for one in compared)
-    shown = "; ".join(
-        f"{wh(one['device_dwh'])} and {wh(one['gateway_dwh'])}"
-        + (f" less {wh(one['others_dwh'])} of the house" if one.get("others_dwh") else "")
-        + f", apart {wh(abs(one['difference_dwh']))} of at most {wh(one['bound_dwh'])}"
+    shown = ", ".join(
+        f"{wh(abs(one['difference_dwh']))} of at most {wh(one['bound_dwh'])}"
         for one in compared
         if one["gateway_dwh"] is not None
     )
-    return Check("witnesses_agree", ok, shown or "nothing to compare")
+    detail = f"energies of the two witnesses apart: {shown}"
+    return Check("witnesses_agree", ok, detail if shown else "nothing to compare")
 
 
 def _quarter_hour_sums(evidence: Evidence) -> Check:

@@ -55,12 +55,7 @@ def summary(content: dict[str, Any], checks: list[Check], out: Path) -> list[str
     """The result in lines for the terminal."""
     lines = ["", "Transactions"]
     for one in content["transactions"]:
-        device = wh(one["device_dwh"]) if one["device_dwh"] is not None else "-"
-        gateway = wh(one["gateway_dwh"]) if one.get("gateway_dwh") is not None else "-"
-        lines.append(f"  {one['uuid']}  {one['name']}")
-        lines.append(f"      device (MID meter) {device}   gateway (base meter) {gateway}")
-        if one.get("others_dwh"):
-            lines.append(f"      of which the household, not the rod: {wh(one['others_dwh'])}")
+        lines += _transaction_lines(one)
     lines += ["", "Checks"]
     width = max(len(check.name) for check in checks)
     for check in checks:
@@ -69,6 +64,39 @@ def summary(content: dict[str, Any], checks: list[Check], out: Path) -> list[str
     lines += ["", f"{good} of {len(checks)} checks hold. Everything is in {out}/ :"]
     lines.append("  report.html, result.json, events.jsonl, device-records/, gateway-records/")
     return lines
+
+
+def _transaction_lines(one: dict[str, Any]) -> list[str]:
+    lines = [f"  {one['uuid']}  {one['name']}"]
+    for label, key in (
+        ("device (MID meter)", "device_dwh"),
+        ("gateway (base meter)", "gateway_dwh"),
+    ):
+        known = one.get(key) is not None
+        lines.append(f"      {label:22}{wh(one[key]) if known else '-':>12}")
+    if one.get("others_dwh"):
+        lines.append(f"      {'of it the household':22}{wh(one['others_dwh']):>12}")
+    if "bound_dwh" in one:
+        lines.append(
+            f"      {'apart':22}{wh(abs(one['difference_dwh'])):>12}   {_bound_text(one)}"
+        )
+    return lines
+
+
+def _bound_text(one: dict[str, Any]) -> str:
+    """What the bound is made of: `bound_parts` of `compare_energy`."""
+    parts = one["bound_parts"]
+    return (
+        f"at most {wh(one['bound_dwh'])}: readings {seconds(parts['begin_apart_ms'])} and "
+        f"{seconds(parts['end_apart_ms'])} apart, clock within "
+        f"{seconds(parts['begin_time_bound_ms'])} and {seconds(parts['end_time_bound_ms'])}, on "
+        f"their way {seconds(parts['latency_ms'])}, resolution {wh(parts['resolution_dwh'])}"
+    )
+
+
+def seconds(ms: int) -> str:
+    """`4.5 s` for milliseconds of bench time."""
+    return f"{ms // 1000}.{ms % 1000 // 100} s"
 
 
 def _transaction(result: DemoResult, pair: Pair) -> dict[str, Any]:
