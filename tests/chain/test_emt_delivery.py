@@ -5,12 +5,6 @@ from wan_bench import running
 from wan_edge import CLS, EMT, UUID, device_record, gateway_record, post, signed
 
 from clsbench.net.tls import wan_client
-from clsbench.pki.layout import Pki
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    return Pki.init(tmp_path_factory.mktemp("pki") / "pki", emt_names=(EMT, "andere"))
 
 
 @pytest.fixture

@@ -16,14 +16,8 @@ from clsbench.eventlog import EventLog
 from clsbench.gwa import channels as gwa_channels
 from clsbench.net.reverse import OpenStreams
 from clsbench.net.tls import han_client, wan_client
-from clsbench.pki.layout import Pki
 
 CONNECTED = ("connect", EMT)
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    return Pki.init(tmp_path_factory.mktemp("pki") / "pki", emt_names=(EMT, "andere"))
 
 
 @pytest.fixture

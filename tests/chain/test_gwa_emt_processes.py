@@ -141,11 +141,6 @@ class Bench:
             await process.wait()
 
 
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    return Pki.init(tmp_path_factory.mktemp("pki") / "pki")
-
-
 @pytest.fixture
 async def bench(pki, tmp_path):
     with tempfile.TemporaryDirectory(prefix="emt") as short:

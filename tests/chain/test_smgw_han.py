@@ -22,17 +22,10 @@ from smgw_bench import (
 from clsbench.clock import BenchClock
 from clsbench.net.listener import open_tls_streams
 from clsbench.net.tls import han_client
-from clsbench.pki.layout import DEFAULT_CLS, DEFAULT_EMT, DEFAULT_SMGW, Pki
+from clsbench.pki.layout import DEFAULT_CLS, DEFAULT_EMT, DEFAULT_SMGW
 from clsbench.smgw.core import cms
 from clsbench.smgw.core.commands import Command
 from clsbench.smgw.core.records import content_bytes
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    return Pki.init(
-        tmp_path_factory.mktemp("pki") / "pki", cls_ids=[DEFAULT_CLS, OTHER_CLS, STRANGE_CLS]
-    )
 
 
 @pytest.fixture

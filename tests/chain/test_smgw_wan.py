@@ -22,12 +22,6 @@ from clsbench.smgw.config import load_config
 OTHER_CLS = "ETST0020000018"
 
 
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pki") / "pki"
-    return Pki.init(folder, cls_ids=[DEFAULT_CLS, OTHER_CLS])
-
-
 class Wan:
     """GWA and aEMT, each can be stopped and started again on its ports."""
 

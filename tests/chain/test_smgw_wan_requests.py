@@ -24,12 +24,6 @@ COMMAND = {
 }
 
 
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pki") / "pki"
-    return Pki.init(folder, cls_ids=[DEFAULT_CLS, OTHER_CLS])
-
-
 class Partner:
     """Accepts the gateway's connections; `http`: the latest, to ask on."""
 

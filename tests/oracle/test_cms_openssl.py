@@ -20,11 +20,6 @@ SIGN_OPTIONS = ["-sign", "-binary", "-nodetach", "-nosmimecap", "-md", "sha256",
 
 
 @pytest.fixture(scope="module")
-def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
-    return Pki.init(tmp_path_factory.mktemp("pki") / "pki")
-
-
-@pytest.fixture(scope="module")
 def signed(pki: Pki) -> bytes:
     cert, key = pki.smgw.sig.cert.read_bytes(), pki.smgw.sig.key.read_bytes()
     return sign(CONTENT, cert, key, datetime.now(UTC))

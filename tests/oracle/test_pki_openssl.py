@@ -15,11 +15,6 @@ pytestmark = pytest.mark.skipif(OPENSSL is None, reason="openssl is not on PATH"
 CLS_ID = "ETST0020000017"
 
 
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
-    return Pki.init(tmp_path_factory.mktemp("pki") / "pki")
-
-
 def openssl(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     assert OPENSSL is not None
     command = [OPENSSL, *map(str, arguments)]

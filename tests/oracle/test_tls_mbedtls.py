@@ -36,11 +36,6 @@ except (OSError, ValueError) as error:
 """
 
 
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
-    return Pki.init(tmp_path_factory.mktemp("pki") / "pki")
-
-
 async def board_talks(
     pki: Pki, device: ClsFiles | None, trust: Path
 ) -> tuple[str, list[Peer], list[str]]:

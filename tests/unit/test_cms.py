@@ -25,11 +25,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Parsed a serial number")
 
 
 @pytest.fixture(scope="module")
-def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
-    return Pki.init(tmp_path_factory.mktemp("pki") / "pki")
-
-
-@pytest.fixture(scope="module")
 def trust(pki: Pki) -> bytes:
     return pki.wan_trust.read_bytes()
 

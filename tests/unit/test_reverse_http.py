@@ -18,12 +18,6 @@ from clsbench.net.reverse import (
     http_client_protocol,
 )
 from clsbench.net.tls import wan_client, wan_server
-from clsbench.pki.layout import Pki
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    return Pki.init(tmp_path_factory.mktemp("pki") / "pki")
 
 
 @dataclass

@@ -23,11 +23,6 @@ def folder(tmp_path: Path) -> Folder:
     return made
 
 
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
-    return Pki.init(tmp_path_factory.mktemp("pki") / "pki")
-
-
 def signed(pki: Pki, seq: int, raw: int = 100, smgw: str = "ETST0010000001", role=None) -> bytes:
     record = {
         "type": "taf7",
