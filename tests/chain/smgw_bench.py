@@ -171,3 +171,9 @@ def event_body(**changed) -> dict:
         "event_ms": 1_780_000_000_000,
         "device_seq": 1,
     } | changed
+
+
+async def announce(box: aiohttp.ClientSession, bench: Bench, **changed) -> tuple[int, dict]:
+    """Announces an event for a control box: HTTP status and body of the gateway's answer."""
+    async with box.post(bench.url("fas/event"), json=event_body(**changed)) as answer:
+        return answer.status, await answer.json()
