@@ -73,9 +73,9 @@ def test_bytecode_and_chosen_variant_agree_on_every_byte_and_register():
     for low in range(256):
         data = bytes([low, 0x5A, 255 - low])
         for register in (0, 1, 0x8000, 0xFFFF, low << 8 | low):
-            slow = crc.run_bytecode(crc._MODBUS, data, 0, 3, register)
+            slow = crc.run_bytecode(register, crc.MODBUS_TABLE, data, 0, 3)
             assert crc16_modbus(data, 0, 3, register) == slow
-            slow = crc.run_bytecode(crc._CCITT, data, 0, 3, register)
+            slow = crc.run_bytecode(register, crc.CCITT_TABLE, data, 0, 3)
             assert crc16_kermit(data, 0, 3, register) == slow
 
 
@@ -84,12 +84,12 @@ def test_viper_and_bytecode_agree_where_viper_is():
         # nowhere else than CPython and MicroPython for a processor without an emitter
         assert not getattr(sys.implementation, "_mpy", 0) >> 10
         return
-    for table in (crc._MODBUS, crc._CCITT):
+    for table in (crc.MODBUS_TABLE, crc.CCITT_TABLE):
         for start in range(0, 256, 17):
             for end in range(start, 257, 23):
                 for register in (0, 0xFFFF, 0xA5C3):
-                    fast = crc.run_viper(table, EVERY_BYTE, start, end, register)
-                    assert fast == crc.run_bytecode(table, EVERY_BYTE, start, end, register)
+                    fast = crc.run_viper(register, table, EVERY_BYTE, start, end)
+                    assert fast == crc.run_bytecode(register, table, EVERY_BYTE, start, end)
 
 
 def test_range_outside_the_buffer_is_refused():

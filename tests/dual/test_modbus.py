@@ -1,6 +1,6 @@
 """Modbus RTU client: hand-made frames, good and broken, in every chunking. Both interpreters."""
 
-from dicamm.proto import modbus_copy
+from dicamm.proto import modbus_bytecode, modbus_loops
 from dicamm.proto.crc import crc16_modbus
 from dicamm.proto.modbus import (
     CRC,
@@ -309,7 +309,7 @@ def test_silence_and_wire_time():
 
 
 def test_both_ways_of_copying_agree():
-    for copy in (modbus_copy.copy_bytecode, modbus_copy.copy_bytes):
+    for copy in (modbus_bytecode.copy_bytes, modbus_loops.copy_bytes):
         target = bytearray(b"abcdef")
         copy(target, 1, memoryview(b"0123456")[2:], 1, 3)
         assert target == b"a345ef"

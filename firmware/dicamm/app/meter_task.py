@@ -10,22 +10,29 @@ from dicamm.metering.reading import Reading
 from dicamm.proto import obis
 
 FAULT_AFTER = 2  # failed cycles until the meter counts as dead
+FAULT_AFTER_MS = 3000  # real time without an answer to anything asked, which does so too
+RETRY_MS = 100  # pause after a failed poll
 
 
 class Meter:
     """settings: store.settings; bus: app.bus.Bus; legal_time: metering.legal_time.
 
-    `healthy` turns false after FAULT_AFTER failed reads and true with the next good one;
-    `on_change(healthy)` is then called. Never gives an old value with a new time.
+    `healthy` turns false after FAULT_AFTER failed reads, or when FAULT_AFTER_MS have passed
+    since the first of them began, and true with the next good one; `on_change(healthy)` is then
+    called. Never gives an old value with a new time.
     """
 
     def __init__(self, settings, bus, clock, legal_time, log):
         profile = MeterProfile(settings.meter_profile)
         self._profile = profile
         self._plans = {}
-        for name, texts in (("record", settings.record_obis), ("poll", settings.poll_obis)):
+        short = min(profile.max_registers, bus.poll_registers)
+        for name, texts, limit in (
+            ("record", settings.record_obis, profile.max_registers),
+            ("poll", settings.poll_obis, short),
+        ):
             wanted = [obis.parse(text) for text in texts]
-            self._plans[name] = (wanted, profile.plan(wanted))
+            self._plans[name] = (wanted, profile.plan(wanted, limit))
         self._unit = settings.meter_unit
         self._poll_ms = settings.poll_ms
         self._bus = bus
@@ -40,6 +47,7 @@ class Meter:
         self.good_reads = 0
         self.failed_reads = 0
         self._failed_in_row = 0
+        self._asked_us = None  # when the first read began that was not answered yet
         self.last_poll = None
 
     async def read_event(self):
@@ -48,15 +56,29 @@ class Meter:
 
     async def run(self, alive):
         """Polls for ever; `alive()` is called once a round."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            while True:
+                alive()
+                reading, error = await self._read("poll", False)
+                if not error:
+                    self.last_poll = reading
+                await asyncio.sleep_ms(min(self._poll_ms, RETRY_MS) if error else self._poll_ms)
+        finally:
+            watch.cancel()
+
+    async def _watch(self):
+        """Turns the meter unhealthy in time, however long the bus still tries."""
         while True:
-            alive()
-            reading, _ = await self._read("poll", False)
-            if reading is not None:
-                self.last_poll = reading
-            await asyncio.sleep_ms(self._poll_ms)
+            await asyncio.sleep_ms(100)
+            begun = self._asked_us
+            if begun is not None and self._clock.real_us() - begun > FAULT_AFTER_MS * 1000:
+                self._set_healthy(False)
 
     async def _read(self, name, urgent):
         async with self._busy[name]:
+            if self._asked_us is None:
+                self._asked_us = self._clock.real_us()
             values, error, captured_ms = await self._collect(name, urgent)
         self._judge(error)
         if error:
@@ -82,7 +104,8 @@ class Meter:
             error = await self._bus.read(request, urgent)
             if error:
                 return None, error, 0
-            captured_ms = request.captured_us * self._clock.speed // 1000
+            if not values:  # of several replies the first: no value is older than it is said
+                captured_ms = request.captured_us * self._clock.speed // 1000
             payload = memoryview(request.payload)[: request.length]
             for value in self._profile.decode(function, address, payload):
                 if value[0] in wanted:
@@ -103,6 +126,7 @@ class Meter:
         else:
             self.good_reads += 1
             self._failed_in_row = 0
+            self._asked_us = None
             self.error = 0
             self._set_healthy(True)
 

@@ -1,8 +1,8 @@
 """CRC-16 of the meter buses: Modbus, X-25 (SML, HDLC) and KERMIT (SML of some older meters).
 
-Knows bytes only. One loop over a table, in machine code where the interpreter can emit it (viper,
-compiled at import: the same .mpy fits every architecture), in bytecode elsewhere with the same
-result; on CPython the 0x1021 polynomial goes through `binascii.crc_hqx`.
+Knows bytes only. One loop over a table, in machine code where there is any for the processor
+(`crc_viper`), in bytecode elsewhere with the same result; on CPython the 0x1021 polynomial goes
+through `binascii.crc_hqx`.
 
 All functions read buf[start:end] without copying and raise ValueError where that is not inside
 the buffer. Streaming: hand the result for the bytes so far to the next call as `crc`; what a CRC
@@ -13,34 +13,17 @@ Source of the parameters: Williams 1993 and the CRC RevEng catalogue (width 16).
 import binascii
 from array import array
 
-_VIPER_SOURCE = """
-@micropython.viper
-def run(table, buf, start: int, end: int, crc: int) -> int:
-    entries = ptr16(table)
-    data = ptr8(buf)
-    for index in range(start, end):
-        crc = (crc >> 8) ^ entries[(crc ^ data[index]) & 0xFF]
-    return crc
-"""
+try:
+    from dicamm.proto.crc_viper import run as run_viper  # as run_bytecode, or None
+except (ImportError, SyntaxError, ValueError, NameError, AttributeError):
+    run_viper = None  # CPython; no emitter for this processor; compiled for another one
 
 
-def run_bytecode(table, buf, start, end, crc):
+def run_bytecode(crc, table, buf, start, end):
     """The bare CRC register after buf[start:end]; no check of the range."""
     for index in range(start, end):
         crc = crc >> 8 ^ table[(crc ^ buf[index]) & 0xFF]
     return crc
-
-
-def _compile_viper():
-    space = {}
-    try:
-        import micropython
-
-        space["micropython"] = micropython
-        exec(_VIPER_SOURCE, space)
-    except (ImportError, SyntaxError, NameError, AttributeError):
-        return None  # CPython; no emitter for this processor; no compiler in the image
-    return space["run"]
 
 
 def _table(polynomial):
@@ -55,10 +38,9 @@ def _table(polynomial):
     return table
 
 
-run_viper = _compile_viper()  # as run_bytecode, or None
 _run = run_viper or run_bytecode
-_MODBUS = _table(0xA001)  # 0x8005 reflected
-_CCITT = _table(0x8408)  # 0x1021 reflected
+MODBUS_TABLE = _table(0xA001)  # 0x8005 reflected
+CCITT_TABLE = _table(0x8408)  # 0x1021 reflected
 
 
 def crc16_modbus(buf, start, end, crc=0xFFFF):
@@ -67,7 +49,7 @@ def crc16_modbus(buf, start, end, crc=0xFFFF):
     crc: result for the bytes before, when streaming. Source: Modbus over serial line 1.02, 6.2.2.
     """
     _check(buf, start, end)
-    return _run(_MODBUS, buf, start, end, crc & 0xFFFF)
+    return _run(crc & 0xFFFF, MODBUS_TABLE, buf, start, end)
 
 
 def crc16_x25(buf, start, end, crc=0):
@@ -77,7 +59,7 @@ def crc16_x25(buf, start, end, crc=0):
     Source: ISO/IEC 13239; SML 1.04 section 8.1 sends it low byte first.
     """
     _check(buf, start, end)
-    return _run_ccitt(_CCITT, buf, start, end, crc & 0xFFFF ^ 0xFFFF) ^ 0xFFFF
+    return _run_ccitt(crc & 0xFFFF ^ 0xFFFF, CCITT_TABLE, buf, start, end) ^ 0xFFFF
 
 
 def crc16_kermit(buf, start, end, crc=0):
@@ -86,7 +68,7 @@ def crc16_kermit(buf, start, end, crc=0):
     crc: result for the bytes before, when streaming; 0 is the result for no bytes.
     """
     _check(buf, start, end)
-    return _run_ccitt(_CCITT, buf, start, end, crc & 0xFFFF)
+    return _run_ccitt(crc & 0xFFFF, CCITT_TABLE, buf, start, end)
 
 
 def _check(buf, start, end):
@@ -94,7 +76,7 @@ def _check(buf, start, end):
         raise ValueError("bytes %d to %d of %d" % (start, end, len(buf)))
 
 
-def _run_hqx(_table, buf, start, end, crc):
+def _run_hqx(crc, _table, buf, start, end):
     """The same through CPython's unreflected CRC: bits swapped on the way in and out."""
     data = bytes(memoryview(buf)[start:end]).translate(_SWAPPED)
     crc = binascii.crc_hqx(data, _SWAPPED[crc & 0xFF] << 8 | _SWAPPED[crc >> 8])

@@ -5,26 +5,34 @@ Knows one transaction at a time. Has no clock: the caller keeps the silence befo
 A request allocates nothing on the heap once each size of reply has been seen.
 """
 
-from dicamm.proto.modbus_copy import copy_bytes
+from dicamm.proto.modbus_loops import copy_bytes, put_read, put_words, take_reply
 from dicamm.proto.modbus_pdu import (
+    CRC,
+    DONE,
+    ERROR_NAMES,
+    EXCEPTION,
     EXCEPTION_FLAG,
     EXCEPTION_LENGTH,
+    FAILED,
+    IDLE,
     MAX_FRAME,
-    MAX_READ,
-    MAX_WRITE,
-    READ_HOLDING,
-    READ_INPUT,
+    NONE,
+    PENDING,
     READ_OVERHEAD,
-    WRITE_MULTIPLE,
+    SHORT,
+    TIMEOUT,
     WRITE_REPLY_LENGTH,
-    WRITE_SINGLE,
-    check_target,
-    check_word,
+    WRONG_CONTENT,
+    WRONG_FUNCTION,
+    WRONG_LENGTH,
+    WRONG_UNIT,
     crc_fits,
+    mismatch,
     put_crc,
-    put_head,
-    put_word,
+    put_write_multiple,
+    put_write_single,
     reply_length,
+    same_bytes,
     silence_us,
     wire_time_us,
 )
@@ -56,35 +64,6 @@ __all__ = (
     "RtuClient",
     "silence_us",
     "wire_time_us",
-)
-
-# status
-IDLE = const(0)  # nothing asked yet
-PENDING = const(1)
-DONE = const(2)
-FAILED = const(3)
-
-# error, an index of ERROR_NAMES
-NONE = const(0)
-TIMEOUT = const(1)  # not one byte came
-SHORT = const(2)  # a reply began and broke off
-CRC = const(3)  # bytes that are no frame
-WRONG_UNIT = const(4)  # a whole frame, of another unit
-WRONG_FUNCTION = const(5)  # a whole frame, of another function, exceptions included
-WRONG_LENGTH = const(6)  # a whole frame, with another byte count
-WRONG_CONTENT = const(7)  # a write confirmed with another address, value or count
-EXCEPTION = const(8)  # the unit said no: exception_code
-
-ERROR_NAMES = (
-    "none",
-    "timeout",
-    "short",
-    "crc",
-    "wrong unit",
-    "wrong function",
-    "wrong length",
-    "wrong content",
-    "exception",
 )
 
 MAX_STRAY = const(4)  # foreign bytes borne before a reply
@@ -126,55 +105,121 @@ class RtuClient:
         self.expected_bytes = 0
         self._local_echo = local_echo
         self._tx = bytearray(MAX_FRAME)
-        self._tx_length = 0
+        self._tx_length = 8
         self._rx = bytearray(RX_SIZE)
-        self._requests = {8: memoryview(self._tx)[:8]}  # length -> view
-        self._payloads = {0: memoryview(self._rx)[:0]}  # registers -> view
-        self.payload = self._payloads[0]
+        self._request = memoryview(self._tx)[:8]
+        self._requests = {8: self._request}  # length -> view
+        self._nothing = memoryview(self._rx)[:0]
+        self._payloads = {0: self._nothing}  # registers -> view
+        self.payload = self._nothing
+        self._fresh = 0  # registers of a read that no byte has come for yet, else 0
         self._count = 0  # registers asked for; 0 for a write
         self._length = 0  # of the regular reply
-        self._third = -1  # third byte of a reply that no echo can be mistaken for, or -1
-        self._have = 0  # bytes received
-        self._need = 0  # the count of bytes at which the next decision can fall
-        self._base = 0  # where the reply may begin: behind the echo
-        self._start = 0  # where it is looked for now
-        self._echo_seen = False
-        self._flaw = NONE  # the best explanation so far
+        self._view = self._nothing  # where its registers will stand
+        self._restart()
 
     def read(self, unit, function, address, count):
         """The request (memoryview) for `count` registers; function 3 or 4."""
-        if function != READ_HOLDING and function != READ_INPUT:
-            raise ValueError("Modbus read function 3 or 4")
-        check_target(unit, address, count, MAX_READ)
-        put_head(self._tx, unit, function, address, count)
-        return self._begin(6, count, READ_OVERHEAD + 2 * count)
+        too_big = (unit | function | address | count) >> 16  # or negative
+        if too_big or not put_read(self._tx, unit, function, address, count):
+            raise ValueError("Modbus read: unit 1..247, function 3 or 4, address, count 1..125")
+        if count != self._count:
+            self._expect(count, READ_OVERHEAD + 2 * count)
+        self._fresh = count
+        if self.error:
+            self.error = NONE
+            self.exception_code = 0
+        self.register_count = 0
+        self.expected_bytes = self._length
+        self.payload = self._nothing
+        self.status = PENDING
+        return self._request
 
     def write_single(self, unit, address, value):
         """The request (memoryview) that sets one holding register, function 6."""
-        check_target(unit, address, 1, 1)
-        check_word(value)
-        put_head(self._tx, unit, WRITE_SINGLE, address, value)
-        return self._begin(6, 0, WRITE_REPLY_LENGTH)
+        return self._write(unit, put_write_single(self._tx, 0, unit, address, value))
 
     def write_multiple(self, unit, address, values):
         """The request (memoryview) that sets len(values) holding registers, function 16."""
-        count = len(values)
-        check_target(unit, address, count, MAX_WRITE)
-        for value in values:
-            check_word(value)
-        put_head(self._tx, unit, WRITE_MULTIPLE, address, count)
-        self._tx[6] = 2 * count
-        at = 7
-        for value in values:
-            put_word(self._tx, at, value)
-            at += 2
-        return self._begin(at, 0, WRITE_REPLY_LENGTH)
+        return self._write(unit, put_write_multiple(self._tx, 0, unit, address, values))
 
     def feed(self, data, count=None):
         """Takes the first `count` bytes of `data` (all without it). Returns the status."""
         size = len(data)
         if count is not None and count < size:
             size = count
+        if self._fresh:
+            if not self._local_echo and take_reply(self._tx, data, self._rx, size, self._fresh):
+                self._fresh = 0
+                self.expected_bytes = 0
+                self.register_count = self._count
+                self.payload = self._view
+                self.status = DONE
+                if size > self._length:
+                    self.discarded["trailing"] += size - self._length
+                return DONE
+            self._restart()
+        return self._feed_slowly(data, size)
+
+    def registers(self, target):
+        """Puts the registers of a reply as integers into `target`, an array of 16-bit words
+        ("H"). Returns how many. Raises ValueError when it is too small."""
+        if len(target) < self.register_count:
+            raise ValueError("room for fewer registers than were read")
+        put_words(target, self.payload, self.register_count)
+        return self.register_count
+
+    def timeout(self):
+        """The deadline has passed, or the line has been silent after bytes. Returns the status.
+
+        DONE or FAILED with EXCEPTION are possible: a reply that only doubt about the bytes
+        before it kept back is taken now.
+        """
+        if self._fresh:
+            self._restart()
+        if self.status == PENDING:
+            self._judge(True)
+        if self.status == PENDING:
+            self._fail(self._diagnosis())
+        self.expected_bytes = 0
+        return self.status
+
+    def _write(self, unit, length):
+        if not 1 <= unit <= 247:
+            raise ValueError("Modbus unit 1..247")  # 0 is a broadcast, which has no reply
+        length = put_crc(self._tx, length)
+        self._expect(0, WRITE_REPLY_LENGTH)
+        self._restart()
+        self._tx_length = length
+        self.error = NONE
+        self.exception_code = 0
+        self.register_count = 0
+        self.expected_bytes = WRITE_REPLY_LENGTH
+        self.payload = self._nothing
+        self.status = PENDING
+        if length not in self._requests:
+            self._requests[length] = memoryview(self._tx)[:length]
+        return self._requests[length]
+
+    def _expect(self, count, length):
+        if count not in self._payloads:
+            self._payloads[count] = memoryview(self._rx)[_HEADER : _HEADER + 2 * count]
+        self._view = self._payloads[count]
+        self._count = count
+        self._length = length
+        self._tx_length = 8
+
+    def _restart(self):
+        """No byte has come yet."""
+        self._fresh = 0
+        self._have = 0  # bytes received
+        self._need = _HEADER  # the count of bytes at which the next decision can fall
+        self._base = 0  # where the reply may begin: behind the echo
+        self._start = 0  # where it is looked for now
+        self._echo_seen = False
+        self._flaw = NONE  # the best explanation so far
+
+    def _feed_slowly(self, data, size):
         at = 0
         while at < size and self.status == PENDING:
             have = self._have
@@ -195,50 +240,14 @@ class RtuClient:
             self.expected_bytes = 0
         return self.status
 
-    def timeout(self):
-        """The deadline has passed, or the line has been silent after bytes. Returns the status.
-
-        DONE or FAILED with EXCEPTION are possible: a reply that only doubt about the bytes
-        before it kept back is taken now.
-        """
-        if self.status == PENDING:
-            self._judge(True)
-        if self.status == PENDING:
-            self._fail(self._diagnosis())
-        self.expected_bytes = 0
-        return self.status
-
-    def _begin(self, length, count, reply):
-        tx = self._tx
-        length = put_crc(tx, length)
-        self._tx_length = length
-        self._count = count
-        self._length = reply
-        self._third = 2 * count
-        if not count or self._local_echo or tx[2] == 2 * count:
-            self._third = -1
-        self._have = 0
-        self._need = _HEADER
-        self._base = 0
-        self._start = 0
-        self._echo_seen = False
-        self._flaw = NONE
-        self.error = NONE
-        self.exception_code = 0
-        self.register_count = 0
-        self.expected_bytes = reply
-        self.payload = self._payloads[0]
-        self.status = PENDING
-        if length not in self._requests:
-            self._requests[length] = memoryview(tx)[:length]
-        return self._requests[length]
-
     def _regular(self, have):
         """The short way of _judge: a read's reply that begins with the first byte received."""
         rx = self._rx
         tx = self._tx
-        if self._start or rx[2] != self._third or rx[1] != tx[1] or rx[0] != tx[0]:
+        if self._start or rx[2] != 2 * self._count or rx[1] != tx[1] or rx[0] != tx[0]:
             return False
+        if not self._count or self._local_echo or tx[2] == 2 * self._count:
+            return False  # a write, or an echo would begin like its reply
         length = self._length
         if have < length:
             self._need = length
@@ -265,7 +274,7 @@ class RtuClient:
         """Refuses at once what is a whole frame but not the reply asked for."""
         end = self._foreign_end()
         if end and self._have == end and crc_fits(self._rx, self._base, end):
-            self._fail(self._mismatch())
+            self._fail(mismatch(self._rx, self._base, self._tx, 0, self._count))
         elif self._have < end:
             self._need = min(need, end)
         elif need < RX_SIZE:
@@ -308,7 +317,7 @@ class RtuClient:
         if self._count:
             if self._rx[at + 2] != 2 * self._count:
                 return _NEXT
-        elif not self._repeats_request(at, min(left, 6)):
+        elif not same_bytes(self._rx, at, self._tx, 0, min(left, 6)):
             return _NEXT
         if left < self._length:
             return self._length
@@ -319,32 +328,24 @@ class RtuClient:
         return _AGAIN
 
     def _examine_echo(self, at, left):
-        if self._echo_seen or not self._repeats_request(at, min(left, self._tx_length)):
+        length = self._tx_length
+        if self._echo_seen or not same_bytes(self._rx, at, self._tx, 0, min(left, length)):
             return _NEXT
-        if left < self._tx_length:
-            return self._tx_length
+        if left < length:
+            return length
         self._echo_seen = True
         self.discarded["echo"] += 1
         self.discarded["stray"] += at - self._base
-        self._base = at + self._tx_length
+        self._base = at + length
         self._start = self._base
         self._flaw = NONE
         return _AGAIN
-
-    def _repeats_request(self, at, count):
-        index = 0
-        while index < count and self._rx[at + index] == self._tx[index]:
-            index += 1
-        return index >= count
 
     def _accept(self, at):
         if at:
             self.discarded["stray"] += at - self._base
             copy_bytes(self._rx, 0, self._rx, at, self._length)
-        if self._count not in self._payloads:
-            end = _HEADER + 2 * self._count
-            self._payloads[self._count] = memoryview(self._rx)[_HEADER:end]
-        self.payload = self._payloads[self._count]
+        self.payload = self._view
         self.register_count = self._count
         self.status = DONE
 
@@ -362,21 +363,14 @@ class RtuClient:
         end = self._base + length
         return end if length and end <= RX_SIZE else 0
 
-    def _mismatch(self):
-        """How the whole frame at the base differs from the reply asked for."""
-        if self._rx[self._base] != self._tx[0]:
-            return WRONG_UNIT
-        if self._rx[self._base + 1] != self._tx[1]:
-            return WRONG_FUNCTION
-        return WRONG_LENGTH if self._count else WRONG_CONTENT
-
     def _diagnosis(self):
         """The error that fits bytes which hold no reply and no whole foreign frame."""
         left = self._have - self._base
         if left == 0:
             return TIMEOUT
         if left > 4 and crc_fits(self._rx, self._base, self._have):
-            return self._mismatch()  # a frame whose byte count lies about its length
+            # a frame whose byte count lies about its length
+            return mismatch(self._rx, self._base, self._tx, 0, self._count)
         if self._flaw != NONE:
             return self._flaw
         if left < _HEADER:

@@ -1,0 +1,56 @@
+"""The loops of a Modbus transaction in plain Python: for CPython, and for boards without viper.
+
+They allocate nothing on MicroPython. `modbus_loops` chooses between these and `modbus_viper`.
+"""
+
+from dicamm.proto.crc import crc16_modbus
+
+
+def put_read(frame, unit, function, address, count):
+    """Lays out the request of a register read with its CRC. Returns its length, 8; 0 where
+    Modbus cannot say it: unit 1..247, function 3 or 4, 1..125 registers, below 0x10000."""
+    if not 1 <= unit <= 247 or not 3 <= function <= 4:
+        return 0
+    if not 1 <= count <= 125 or not 0 <= address <= 0x10000 - count:
+        return 0
+    frame[0] = unit
+    frame[1] = function
+    frame[2] = address >> 8
+    frame[3] = address & 0xFF
+    frame[4] = 0
+    frame[5] = count
+    crc = crc16_modbus(frame, 0, 6)
+    frame[6] = crc & 0xFF
+    frame[7] = crc >> 8
+    return 8
+
+
+def take_reply(request, data, kept, size, count):
+    """Copies the reply to a read of `count` registers that data[:size] begins with into `kept`.
+
+    Returns 1; 0 (and `kept` is of no use) where no whole reply with the request's unit and
+    function, the right byte count and a fitting CRC begins there, or where an echo of the request
+    would begin alike.
+    """
+    length = 5 + 2 * count
+    if size < length or request[2] == 2 * count:
+        return 0
+    if data[2] != 2 * count or data[1] != request[1] or data[0] != request[0]:
+        return 0
+    copy_bytes(kept, 0, data, 0, length)
+    return 0 if crc16_modbus(kept, 0, length) else 1
+
+
+def put_words(target, payload, count):
+    """Puts `count` big-endian registers of `payload` into target, an array of 16-bit words."""
+    for index in range(count):
+        target[index] = payload[2 * index] << 8 | payload[2 * index + 1]
+
+
+def copy_bytes(target, at, source, first, count):
+    """target[at : at + count] = source[first : first + count], lowest index first.
+
+    The caller has checked that both ranges lie inside their buffers.
+    """
+    for index in range(count):
+        target[at + index] = source[first + index]
