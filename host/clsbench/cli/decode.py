@@ -1,25 +1,18 @@
 """`clsbench decode`: captured bytes through the device's own decoders."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
+from clsbench.cli.captures import on_micropython, read_capture
+from clsbench.cli.decode_mbus import mbus, wmbus
 from clsbench.cli.decode_modbus import modbus
-from clsbench.errors import BadInput, EnvironmentProblem
-from clsbench.hil.interpreter import find_micropython
 from clsbench.meters import sml_document
 from clsbench.meters.device_id import device_id
-from clsbench.paths import firmware_dir
 
-_TIMEOUT_S = 60
 _UNITS = {8: "°", 27: "W", 28: "VA", 29: "var", 30: "Wh", 31: "VAh", 32: "varh"}
 _UNITS |= {33: "A", 35: "V", 44: "Hz", 0: "", None: ""}  # DLMS unit codes, IEC 62056-6-2
-_HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF \t\r\n")
 
 
 @click.group()
@@ -28,6 +21,8 @@ def decode() -> None:
 
 
 decode.add_command(modbus)
+decode.add_command(mbus)
+decode.add_command(wmbus)
 
 
 @decode.command()
@@ -56,46 +51,8 @@ def sml(files: tuple[str, ...], as_json: bool, interpreter: str) -> None:
         _show(doc)
 
 
-def read_capture(name: str) -> bytes:
-    """The bytes of a file; hex text is turned into what it spells."""
-    try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise BadInput(f"file {name}: cannot be read: {error.strerror}") from error
-    if not data.strip() or not _HEX_DIGITS.issuperset(data):
-        return data
-    try:
-        return bytes.fromhex(data.decode("ascii"))
-    except ValueError as error:
-        raise BadInput(
-            f"file {name}: looks like hex text but does not spell whole bytes; give raw bytes"
-            " or two hex digits for each"
-        ) from error
-
-
 def _sml_on_micropython(data: bytes) -> dict[str, Any]:
     return on_micropython(data, sml_document.__file__)
-
-
-def on_micropython(data: bytes, script: str) -> dict[str, Any]:
-    """What a document script gives for `data` in the device's interpreter.
-
-    Raises EnvironmentProblem where it does not run.
-    """
-    command = [str(find_micropython()), script]
-    environment = {**os.environ, "MICROPYPATH": str(firmware_dir())}
-    try:
-        done = subprocess.run(
-            command, input=data, capture_output=True, env=environment, timeout=_TIMEOUT_S
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise EnvironmentProblem(f"{command[0]}: the decoder did not run: {error}") from error
-    if done.returncode:
-        raise EnvironmentProblem(
-            f"{command[0]}: the decoder ended with {done.returncode}: "
-            + done.stderr.decode(errors="replace").strip()
-        )
-    return json.loads(done.stdout)
 
 
 def _show(doc: dict[str, Any]) -> None:

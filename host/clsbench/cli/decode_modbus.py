@@ -30,7 +30,7 @@ def modbus(files: tuple[str, ...], model: str | None, as_json: bool, interpreter
     each request, what the device's own client makes of the bytes that follow. With --json one
     FILE gives its document, several give a list of documents with "file".
     """
-    from clsbench.cli.decode import on_micropython, read_capture
+    from clsbench.cli.captures import on_micropython, read_capture
     from clsbench.meters.catalogue import load
 
     found = load(model) if model else None

@@ -1,0 +1,162 @@
+"""What the device's M-Bus readers make of captured bytes, as plain data for JSON.
+
+Runs on CPython and, as a script, in the device's interpreter: bytes on stdin, one JSON text on
+stdout. Knows no files, no options and no names: quantities and units are the device's numbers,
+`mbus_text` turns them into words. MicroPython subset.
+"""
+
+import json
+import sys
+
+from dicamm.proto import mbus, mbus_profile, mbus_records
+from dicamm.proto.mbus_frame import FRAME, FRAME_DISCARDS, LONG, MbusReceiver
+
+_CHUNK = 256
+
+
+def document(data):
+    """The frames in `data`, good and broken, in order, and the counts of what was discarded.
+
+    {"frames": [...], "discarded": {reason: number}}. A frame: offset, length, kind (1 single
+    character, 2 short, 3 long), control, address, and what `telegram_document` says of it.
+    """
+    receiver = MbusReceiver()
+    found = []
+    for at in range(0, len(data), _CHUNK):
+        receiver.feed(data[at : at + _CHUNK])
+        _fetch(receiver, found)
+    receiver.finish()
+    _fetch(receiver, found)
+    return {"frames": found, "discarded": receiver.discarded}
+
+
+def _fetch(receiver, found):
+    while True:
+        event = receiver.next_event()
+        if event is None:
+            return
+        if event.kind == FRAME:
+            found.append(_frame(event))
+        elif event.data in FRAME_DISCARDS:
+            found.append(_place(event, None, _refused(event.data)))
+
+
+def _frame(event):
+    frame = event.data
+    if frame.kind != LONG:
+        return _place(event, frame, _telegram(None))
+    if frame.from_master:
+        return _place(event, frame, _refused("from master", frame.data[0]))
+    return _place(event, frame, telegram_document(frame.data))
+
+
+def _place(event, frame, said):
+    said["offset"] = event.offset
+    said["length"] = event.length
+    said["kind"] = None if frame is None else frame.kind
+    said["control"] = None if frame is None else frame.control
+    said["address"] = None if frame is None else frame.address
+    return said
+
+
+def telegram_document(data):
+    """What the bytes from the CI field on say.
+
+    valid, error (why it is no reading), ci, code (of an application error or alarm), more
+    (a further telegram follows), header (or None), counters (of the fixed structure, or
+    None), records.
+    """
+    telegram = mbus.MbusTelegram(data)
+    if telegram.error:
+        return _refused(telegram.error, telegram.ci)
+    said = _telegram(telegram)
+    if telegram.kind == mbus.APPLICATION_ERROR or telegram.kind == mbus.ALARM:
+        said["valid"] = telegram.kind == mbus.ALARM
+        said["error"] = None if said["valid"] else "application error"
+    elif telegram.kind == mbus.FIXED:
+        said["counters"] = [
+            (unit, raw, data[9 + 4 * place : 13 + 4 * place].hex())
+            for place, (unit, raw) in enumerate(telegram.counters())
+        ]
+    else:
+        read_records(telegram.records(), said)
+    return said
+
+
+def read_records(records, said):
+    """Puts what a cursor finds into said["records"] and ["more"], and its error into ["error"]."""
+    before = base = None
+    while records.next():
+        register = (records.quantity, records.storage, records.tariff, records.device)
+        said["records"].append(_record(records, base if register == before else None))
+        said["more"] = records.kind == mbus_records.MORE
+        before, base = register, records.raw()
+    if records.error:
+        said["valid"] = False
+        said["error"] = records.error
+        said["more"] = False
+        said["records"] = []
+
+
+def _telegram(telegram):
+    return {
+        "valid": True,
+        "error": None,
+        "ci": telegram and telegram.ci,
+        "code": telegram and telegram.code,
+        "more": False,
+        "header": telegram and _header(telegram),
+        "counters": None,
+        "records": [],
+    }
+
+
+def _refused(reason, ci=None):
+    said = _telegram(None)
+    said["valid"] = False
+    said["error"] = reason
+    said["ci"] = ci
+    return said
+
+
+def _header(telegram):
+    if telegram.access is None:
+        return None
+    return {
+        "identification": telegram.identification and telegram.identification.hex(),
+        "manufacturer": telegram.manufacturer,
+        "version": telegram.version,
+        "medium": telegram.medium,
+        "access": telegram.access,
+        "status": telegram.status,
+        "signature": telegram.signature,
+    }
+
+
+def _record(records, base):
+    buffer = records.buffer
+    profile = mbus_profile.read(records, base)
+    return {
+        "kind": records.kind,
+        "function": records.function,
+        "storage": records.storage,
+        "tariff": records.tariff if records.extended else None,
+        "device": records.device if records.extended else None,
+        "quantity": records.quantity,
+        "name": records.name(),
+        "unit": records.unit,
+        "raw": records.raw(),
+        "scaler": records.scaler,
+        "undefined": records.undefined(),
+        "text": records.text(),
+        "modifiers": records.modifiers().hex(),
+        "dib": bytes(buffer[records.at : records.vib]).hex(),
+        "vib": bytes(buffer[records.vib : records.data]).hex(),
+        "data": bytes(buffer[records.data : records.end]).hex(),
+        "octets": records.octets().hex(),
+        "profile": profile and profile.plain(),
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(document(sys.stdin.buffer.read())))
