@@ -1,6 +1,7 @@
 """Garbage on the bench link: the firmware counts it, runs on, and the relay stays as it was."""
 
 import asyncio
+import os
 import random
 
 import cbor2
@@ -116,13 +117,19 @@ async def test_a_message_with_a_wrong_field_is_answered_with_its_code(run, messa
 
 async def test_the_firmware_stops_on_ctrl_c_with_its_relay_open_and_comes_back(run):
     uuid = await run.begin()
-    boots = run.chain.board.boots
+    board = run.chain.board
+    boots = board.boots
     await run.observer.stop()
-    run.say_on_console(bytes([CTRL_C]))
-    await asyncio.sleep(0.5)
-    assert not run.relay_closed
-    run.say_on_console(b"\x04")  # soft reset from the REPL
-    await asyncio.to_thread(run.chain.board.wait_for_boot, boots + 1)
+    port = os.open(board.path, os.O_RDWR | os.O_NOCTTY)  # a terminal that stays
+    try:
+        os.write(port, bytes([CTRL_C]))
+        await asyncio.sleep(0.5)
+        assert board.alive and not run.relay_closed
+        os.write(port, b"\x04")  # soft reset from the REPL
+        await asyncio.to_thread(board.wait_for_boot, boots + 1)
+    finally:
+        os.close(port)
+    assert board.causes[-1] == "SOFT"
     await run.observer.start()
     await run.witnessed(uuid, "power-fail")
     assert await run.ends_of(uuid) == ["power-fail"]
