@@ -127,7 +127,7 @@ def _show(port: str, found: "list[Found]") -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    table = Table("address", "line", Column("model", no_wrap=True), "registers", "says of itself")
+    table = Table("address", "line", Column("model", no_wrap=True), "confirmed", "says of itself")
     for entry in found:
         at = (str(entry.unit), str(entry.line))
         for candidate in entry.candidates:

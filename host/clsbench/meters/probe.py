@@ -36,7 +36,10 @@ _PLAUSIBLE = {
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model whose map fits. confirmed: registers that gave a plausible value, of so many."""
+    """A model whose map fits. confirmed: of its registers, those that showed a plausible value.
+
+    A zero confirms nothing: unlisted addresses show zeros too.
+    """
 
     model: str
     name: str
@@ -159,7 +162,7 @@ class Prober:
                 if told is not None:
                     total = len(model.registers)
                     candidates.append(Candidate(model.model, model.name, confirmed, total, told))
-        candidates.sort(key=lambda entry: (-entry.confirmed, entry.model))
+        candidates.sort(key=lambda entry: (-entry.confirmed, entry.registers, entry.model))
         return Found(unit, self._master.line, candidates, not self.late)
 
     def _somebody(self, unit: int) -> bool:
@@ -185,7 +188,7 @@ class _Answers:
         return self._kept[key]
 
     def plausible(self, model: MeterModel, reads: list[tuple[int, int, int]]) -> int:
-        """Registers with a plausible value; 0 when a read is refused or any value is nonsense."""
+        """Registers with a plausible value other than 0; 0 when any is refused or nonsense."""
         profile = MeterProfile(compact(model))
         count = 0
         for read in reads:
@@ -197,7 +200,7 @@ class _Answers:
                 value = raw * 10**scaler if scaler >= 0 else raw / 10**-scaler
                 if not low <= value <= high:
                     return 0
-                count += 1
+                count += raw != 0
         return count
 
     def identification(self, model: MeterModel) -> dict[str, str] | None:
