@@ -37,13 +37,40 @@ def parse(action, uuid, text, event_ms):
         return None, codes.UNKNOWN_ACTION
     if not isinstance(uuid, bytes) or len(uuid) != 16:
         return None, codes.BAD_UUID
+    text = _text("" if text is None else text)
     if text is None:
-        text = ""
-    if not isinstance(text, str) or len(text.encode()) > record.MAX_TEXT:
         return None, codes.BAD_TEXT
     if event_ms is not None and not is_utc_ms(event_ms):
         return None, codes.BAD_TIME
     return Command(ACTIONS[action], uuid, text, event_ms), 0
+
+
+def _text(text):
+    """A text a record can hold, or None for what is no text, too long, or no Unicode."""
+    if not isinstance(text, str) or len(text) > record.MAX_TEXT:
+        return None
+    text = _join_surrogates(text)
+    return None if text is None or len(text.encode()) > record.MAX_TEXT else text
+
+
+def _join_surrogates(text):
+    """`text` with both halves of each pair joined, as MicroPython's JSON reader leaves them
+    (RFC 8259 section 7: `\\ud83d\\udd0c` is one character), or None where a half stands alone."""
+    joined = ""
+    high = 0
+    for character in text:
+        number = ord(character)
+        low = 0xDC00 <= number < 0xE000
+        if low != bool(high):
+            return None
+        if low:
+            joined += chr(0x10000 + ((high - 0xD800) << 10) + number - 0xDC00)
+            high = 0
+        elif 0xD800 <= number < 0xDC00:
+            high = number
+        else:
+            joined += character
+    return None if high else joined
 
 
 def uuid_from_text(text):
