@@ -64,7 +64,7 @@ class LegalTime:
         if self._offset_ms is None:
             return None
         age = abs(mono_ms - self._set_at_ms)
-        return self._bound_ms + age * self._drift_ppm // 1000000
+        return self._bound_ms - (-age * self._drift_ppm // 1000000)  # rounded up: it is a bound
 
     def state(self, mono_ms):
         """UNSET, SYNCHRONISED (bound below MAX_BOUND_MS) or HOLDOVER."""
