@@ -65,6 +65,8 @@ class Controller:
             return await self._end(command)
 
     async def _begin(self, command):
+        if not self._meter.known:
+            await self._meter.read_event()  # just started: the first reading decides, not none
         code = self._obstacle()
         if code:
             self._log.write(code)

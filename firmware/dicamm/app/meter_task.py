@@ -50,6 +50,11 @@ class Meter:
         self._asked_us = None  # when the first read began that was not answered yet
         self.last_poll = None
 
+    @property
+    def known(self):
+        """True once a read has succeeded or failed since the start."""
+        return self.good_reads + self.failed_reads > 0
+
     async def read_event(self):
         """(Reading, 0) for the values of a record, taken now, before any poll; or (None, code)."""
         return await self._read("record", True)
