@@ -1,0 +1,169 @@
+"""Whatever part of the chain is killed in mid-transaction: no record lost, none made twice.
+
+The kills are real: the board's interpreter and the roles end by SIGKILL, between two
+instructions, and come back on the state they left on flash and disk.
+"""
+
+import asyncio
+import contextlib
+import random
+import uuid as uuidlib
+from collections import Counter
+
+import pytest
+from chains import until
+
+from clsbench.device.records import ENDS
+from clsbench.errors import ClsbenchError
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+KILLS = 10
+SEED = 7
+
+
+async def power_cut(run) -> None:
+    """Cuts the board's supply for an instant; returns when the device is ready again."""
+    await run.observer.stop()
+    boots = run.chain.board.boots
+    run.chain.board.power_cut()
+    assert not run.relay_closed
+    await asyncio.to_thread(run.chain.board.wait_for_boot, boots + 1)
+    await run.observer.start()
+
+
+async def test_a_power_cut_in_a_transaction_ends_it_as_power_fail(run):
+    uuid = await run.begin()
+    await power_cut(run)
+    assert not run.relay_closed
+    await run.ready()
+    await run.witnessed(uuid, "power-fail")
+    await run.fault("device.power_fail_found", "")
+    assert await run.ends_of(uuid) == ["power-fail"]
+    await run.transaction()
+    await run.delivered()
+    await run.gateway_gapless()
+
+
+async def test_an_end_after_a_power_cut_is_answered_with_the_record_that_ended_it(run):
+    uuid = await run.begin()
+    await power_cut(run)
+    await run.witnessed(uuid, "power-fail")
+    await run.end(uuid)
+    assert await run.ends_of(uuid) == ["power-fail"]
+    assert not run.relay_closed
+
+
+async def test_a_begin_cut_off_by_a_power_cut_is_carried_out_once_after_it(run):
+    uuid = str(uuidlib.uuid4())
+    run.chain.plant.meter.set_faults(slow_ms=150)
+    asking = asyncio.create_task(
+        run.chain.operator.switch(run.chain.names.cls, "begin", uuid=uuid, text="cut")
+    )
+    await until(lambda: run.relay_closed, 5, "the closed relay")
+    run.chain.plant.meter.set_faults()
+    await power_cut(run)
+    answer = await asking
+    # the gateway offers it again: the begin is carried out once, by the restarted device
+    assert answer["code"] == 0 and run.relay_closed
+    await run.end(uuid)
+    await run.witnessed(uuid)
+
+
+@pytest.mark.parametrize("role", ["smgw", "gwa", "emt"])
+async def test_a_role_killed_in_a_transaction_loses_nothing(run, role):
+    chain = run.chain
+    uuid = await run.begin()
+    await chain.roles[role].kill()
+    assert run.relay_closed  # a gateway's absence is no fault of the plant
+    await chain.start_role(role)
+    await run.end(uuid)
+    await run.witnessed(uuid)
+    await run.transaction()
+    await run.delivered()
+    await run.gateway_gapless()
+
+
+async def test_an_end_commanded_while_the_smgw_is_away_is_carried_out_when_it_is_back(run):
+    chain = run.chain
+    uuid = await run.begin()
+    await chain.roles["smgw"].kill()
+    asking = asyncio.create_task(run.end(uuid))
+    await until(lambda: run.told("switch.retry"), 10, "a retry by the aEMT")
+    assert not asking.done() and run.relay_closed
+    await chain.start_role("smgw")
+    await asking
+    await run.witnessed(uuid)
+    await run.delivered()
+
+
+async def test_a_command_comes_through_soon_after_all_roles_were_killed(run):
+    chain = run.chain
+    uuid = await run.begin()
+    for role in ("emt", "gwa", "smgw"):
+        await chain.roles[role].kill()
+    for role in ("gwa", "emt", "smgw"):
+        await chain.start_role(role)
+    async with asyncio.timeout(10):
+        await run.end(uuid)
+    await run.witnessed(uuid)
+    await run.delivered()
+    await run.gateway_gapless()
+
+
+async def switch_on_and_off(run, uuids: list[str], stop: asyncio.Event) -> None:
+    """Begin/end traffic without a pause; what a cut leaves open is ended before the next begin."""
+    chain = run.chain
+    while not stop.is_set():
+        uuid = str(uuidlib.uuid4())
+        uuids.append(uuid)
+        for action in ("begin", "end"):
+            with contextlib.suppress(ClsbenchError):
+                await chain.operator.switch(chain.names.cls, action, uuid=uuid, text="kills")
+
+
+async def test_ten_kills_of_the_firmware_at_random_instants_lose_and_double_nothing(run):
+    board, chance = run.chain.board, random.Random(SEED)
+    uuids: list[str] = []
+    stop = asyncio.Event()
+    await run.observer.stop()
+    traffic = asyncio.create_task(switch_on_and_off(run, uuids, stop))
+    for _ in range(KILLS):
+        await asyncio.sleep(chance.uniform(0.05, 0.9))
+        boots = board.boots
+        board.power_cut()
+        await asyncio.to_thread(board.wait_for_boot, boots + 1)
+    await asyncio.sleep(0.5)
+    stop.set()
+    await traffic
+    await run.observer.start()
+    status = await run.ready()
+    await until_closed(run)
+    assert status["journal"]["dropped"] == 0
+    await run.delivered()
+    await run.gateway_gapless()
+    counted = Counter()
+    for record in await run.observer.collect():
+        if record.uuid in uuids:
+            counted[record.uuid, "end" if record.event in ENDS else record.event] += 1
+    begun = {uuid for uuid, event in counted if event == "begin"}
+    cut = [r for r in await run.observer.collect() if r.event == "power-fail" and r.uuid in uuids]
+    assert cut, "no kill hit an open transaction"
+    assert len(begun) >= KILLS // 2
+    assert counted == {(uuid, event): 1 for uuid in begun for event in ("begin", "end")}
+    gateway = Counter(
+        (record["uuid"], record["content"]["event"])
+        for record in await run.chain.operator.records()
+        if record["uuid"] in begun
+    )
+    assert set(gateway.values()) == {1} and len(gateway) == 2 * len(begun)
+
+
+async def until_closed(run) -> None:
+    """Waits until the device has no open transaction and the gateway knows all events."""
+    for _ in range(100):
+        status = await run.observer.link.status()
+        if status["open_uuid"] is None and not status["journal"]["unacknowledged"]:
+            break
+        await asyncio.sleep(0.1)
+    assert status["open_uuid"] is None and not run.relay_closed
