@@ -24,6 +24,7 @@ from clsbench.meters.rtu_responder import RtuResponder
 _READ = 4096
 _IDLE_S = 0.02  # unpaced: a quiet line after this; paced: 3.5 characters, but never less than
 _COALESCE_NS = 1_000_000  # bytes in the middle of a reply may wait this long for the next ones
+_OVERSLEEP_NS = 120_000  # a sleep may end so late: the last bit of a reply is waited out awake
 _SPEEDS = {
     getattr(termios, name): int(name[1:])
     for name in dir(termios)
@@ -155,7 +156,11 @@ class RtuLine:
         self.path = self._port.path
         self._link = link
         if link is not None:
-            _make_link(link, self.path)
+            try:
+                _make_link(link, self.path)
+            except BadInput:
+                self._port.close()
+                raise
         self._wake_read, self._wake_write = os.pipe()
         self._closing = False
         self._free_ns = 0  # when the last byte on the wire, either way, is over
@@ -262,7 +267,12 @@ class RtuLine:
         while at < len(frame) and not self._closing:
             group = max(1, _COALESCE_NS // char_ns)
             upto = min(at + group, len(frame))
-            self._sleep_until(start_ns + upto * char_ns)
+            if upto < len(frame):
+                self._sleep_until(start_ns + upto * char_ns)
+            else:
+                self._sleep_until(end_ns - _OVERSLEEP_NS)
+                while time.monotonic_ns() < end_ns:
+                    pass
             self._write(frame[at:upto])
             at = upto
         self._free_ns = max(self._free_ns, end_ns)
