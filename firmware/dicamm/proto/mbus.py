@@ -5,7 +5,7 @@ hands the records to `mbus_records`.
 """
 
 from dicamm.proto import mbus_values
-from dicamm.proto.mbus_records import MORE, MbusRecords
+from dicamm.proto.mbus_records import MbusRecords
 
 try:
     from micropython import const
@@ -36,6 +36,7 @@ _HEADERS = {
     CI_LONG: (RECORDS, _LONG_SIZE),
     CI_SHORT: (RECORDS, _SHORT_SIZE),
     CI_NO_HEADER: (RECORDS, 0),
+    CI_FIXED: (FIXED, _FIXED_SIZE),
     CI_ERROR: (APPLICATION_ERROR, 0),
     0x6E: (APPLICATION_ERROR, _SHORT_SIZE),
     0x6F: (APPLICATION_ERROR, _LONG_SIZE),
@@ -43,49 +44,52 @@ _HEADERS = {
     0x74: (ALARM, _SHORT_SIZE),
     0x75: (ALARM, _LONG_SIZE),
 }
+_UNKNOWN = (None, 0)
 
 
 class MbusTelegram:
     """What stands before the records.
 
     kind: see above. identification: four bytes, BCD digits least significant first, or None;
-    manufacturer: number (see manufacturer_text), version, medium; access, status, signature
+    manufacturer: number, version, medium; access, status, signature
     (of newer meters: the configuration field); each None where the header has none. body:
     place of the records in `data`. code: of an application error or alarm, None: not sent.
     error: why this is no reading ("ci", "header"), else None.
     """
 
-    def __init__(self, data):
+    def __init__(self, data=b""):
+        self._records = MbusRecords()
+        self.read(data)
+
+    def read(self, data):
+        """Reads another telegram into the same object."""
         self.data = data
-        self.ci = data[0] if len(data) else None
-        self.identification = None
-        self.manufacturer = self.version = self.medium = None
+        self.ci = data[0] if data else None
+        self.identification = self.manufacturer = self.version = self.medium = None
         self.access = self.status = self.signature = None
-        self.code = None
-        self.error = None
+        self.code = self.error = None
         self.body = len(data)
-        if self.ci == CI_FIXED:
-            self.kind = FIXED
-            self._read_fixed()
-            return
-        found = _HEADERS.get(self.ci)
-        self.kind = None
-        if found is None:
+        self.kind, size = _HEADERS.get(self.ci, _UNKNOWN)
+        if self.kind is None:
             self.error = "ci"
-            return
-        self.kind, size = found
-        if len(data) < 1 + size:
+        elif len(data) < 1 + size or self.kind == FIXED and len(data) != 1 + size:
             self.error = "header"
-            return
-        if size:
-            self._read_header(size)
-        self.body = 1 + size
-        if self.kind != RECORDS and len(data) > self.body:
-            self.code = data[self.body]
+        elif self.kind == FIXED:
+            self.identification = bytes(data[1:5])
+            self.access = data[5]
+            self.status = data[6]
+            self.medium = data[7] >> 6 | data[8] >> 6 << 2
+        else:
+            if size:
+                self._read_header(size)
+            self.body = 1 + size
+            if self.kind != RECORDS and len(data) > self.body:
+                self.code = data[self.body]
 
     def records(self):
-        """A cursor over the records."""
-        return MbusRecords(self.data, self.body, len(self.data))
+        """The cursor over the records, at their begin; there is one for each telegram object."""
+        self._records.begin(self.data, self.body, len(self.data))
+        return self._records
 
     def counters(self):
         """The two counters of the fixed structure: [(unit code, BCD or integer or None)]."""
@@ -105,40 +109,3 @@ class MbusTelegram:
         self.access = data[at]
         self.status = data[at + 1]
         self.signature = data[at + 2] | data[at + 3] << 8
-
-    def _read_fixed(self):
-        data = self.data
-        if len(data) != 1 + _FIXED_SIZE:
-            self.error = "header"
-            return
-        self.identification = bytes(data[1:5])
-        self.access = data[5]
-        self.status = data[6]
-        self.medium = data[7] >> 6 | data[8] >> 6 << 2
-
-
-def manufacturer_text(number):
-    """The three letters of a manufacturer number (EN 62056-21, FLAG association)."""
-    return "".join([chr(64 + (number >> shift & 31)) for shift in (10, 5, 0)])
-
-
-def identification_text(identification):
-    """The digits of an identification as a meter shows them: "00500023"."""
-    return "".join(["%02x" % byte for byte in reversed(identification)]).upper()
-
-
-def check(data):
-    """Walks a whole telegram: (number of records, more telegrams follow, reason or None).
-
-    With a reason the telegram is no reading, whatever its first records say.
-    """
-    telegram = MbusTelegram(data)
-    if telegram.error or telegram.kind != RECORDS:
-        return 0, False, telegram.error or "no records"
-    records = telegram.records()
-    count = 0
-    more = False
-    while records.next():
-        count += 1
-        more = records.kind == MORE
-    return count, more, records.error

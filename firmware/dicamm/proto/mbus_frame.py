@@ -26,15 +26,7 @@ ACKNOWLEDGE = const(1)
 SHORT = const(2)
 LONG = const(3)  # with user data; without any it is EN 13757-2's control frame
 
-# control fields, without FCB and FCV
-SND_NKE = const(0x40)
-SND_UD = const(0x43)
-REQ_UD1 = const(0x4A)
-REQ_UD2 = const(0x4B)
-RSP_UD = const(0x08)
-FCV = const(0x10)
-FCB = const(0x20)
-FROM_MASTER = const(0x40)
+FROM_MASTER = const(0x40)  # bit of the control field
 
 # reasons a frame is discarded for; besides, "noise" is a run of bytes between frames
 FRAME_DISCARDS = ("length", "stop", "checksum", "cut off")
@@ -68,11 +60,6 @@ class MbusFrame:
         self.address = address
         self.data = data
 
-    @property
-    def from_master(self):
-        """Whether the direction bit says that the master sent it."""
-        return self.control is not None and self.control & FROM_MASTER != 0
-
 
 class MbusReceiver:
     """Turns received bytes, in any chunking, into events.
@@ -95,14 +82,19 @@ class MbusReceiver:
 
     def feed(self, data):
         """Takes received bytes."""
+        begin = self._fill
+        end = begin + len(data)
+        if end <= MAX_FRAME:
+            self._view[begin:end] = data
+            self._fill = end
+            self._run()
+            return
         data = memoryview(data)
         at = 0
         while at < len(data):
             count = min(len(data) - at, MAX_FRAME - self._fill)
-            self._view[self._fill : self._fill + count] = data[at : at + count]
-            self._fill += count
+            self.feed(data[at : at + count])
             at += count
-            self._run()
 
     def finish(self):
         """The line fell silent, or the input ended: what is begun is discarded as "cut off"."""
@@ -115,11 +107,6 @@ class MbusReceiver:
     def next_event(self):
         """The oldest event, or None when more bytes are needed."""
         return self._events.pop(0) if self._events else None
-
-    @property
-    def busy(self):
-        """Whether a frame is begun."""
-        return self._fill > 0
 
     def _run(self):
         while self._fill and self._step():
@@ -169,15 +156,17 @@ class MbusReceiver:
             return False
         elif buffer[size + 5] != _STOP:
             self._fail("stop", size + 6)
-        elif sum(self._view[4 : size + 4]) & 0xFF != buffer[size + 4]:
-            self._fail("checksum", size + 6)
         else:
             data = bytes(self._view[6 : size + 4])
-            self._take(MbusFrame(LONG, buffer[4], buffer[5], data), size + 6)
+            if buffer[4] + buffer[5] + sum(data) & 0xFF != buffer[size + 4]:
+                self._fail("checksum", size + 6)
+            else:
+                self._take(MbusFrame(LONG, buffer[4], buffer[5], data), size + 6)
         return True
 
     def _take(self, frame, length):
-        self._end_noise()
+        if self._noise:
+            self._end_noise()
         self._put(Event(FRAME, frame, self._offset, length))
         self._drop(length)
 
@@ -205,7 +194,8 @@ class MbusReceiver:
         if self._fill:
             self._view[: self._fill] = self._view[count : count + self._fill]
         self._offset += count
-        self._wreck = max(0, self._wreck - count)
+        if self._wreck:
+            self._wreck = max(0, self._wreck - count)
 
     def _put(self, event):
         if len(self._events) < MAX_EVENTS:
@@ -215,18 +205,3 @@ class MbusReceiver:
 
     def _count(self, reason):
         self.discarded[reason] = self.discarded.get(reason, 0) + 1
-
-
-def short_frame(control, address):
-    """The bytes of a short frame."""
-    return bytes((_SHORT_START, control, address, control + address & 0xFF, _STOP))
-
-
-def long_frame(control, address, data):
-    """The bytes of a long frame; data: CI field and user data. Raises ValueError when too long."""
-    size = len(data) + 2
-    if not 3 <= size <= 255:
-        raise ValueError("%d bytes of user data" % len(data))
-    checksum = control + address + sum(data) & 0xFF
-    head = bytes((_LONG_START, size, size, _LONG_START, control, address))
-    return head + bytes(data) + bytes((checksum, _STOP))

@@ -65,7 +65,7 @@ def read(records, base):
 
     base: raw value the steps of a series start from, None where it is not known.
     """
-    if records.kind != CHARACTERS or records.vifes == records.data:
+    if records.kind != CHARACTERS or records.data - records.vib < 2:
         return None
     modifiers = records.modifiers()
     inverse = INVERSE in modifiers
@@ -84,6 +84,11 @@ def read(records, base):
     mode = control >> 6
     found = _series(data, control & 15, mode, inverse, base)
     return None if found is None else Profile(inverse, mode, spacing, unit, found)
+
+
+def without_profile(modifiers):
+    """The VIFEs of the register that a profile's VIFEs belong to."""
+    return bytes([vife for vife in modifiers if vife not in (INVERSE, WITH_REGISTERS, COMPACT)])
 
 
 def _series(data, coding, mode, inverse, base):

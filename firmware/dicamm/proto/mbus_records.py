@@ -43,11 +43,7 @@ RAW = const(8)  # the maker's own bytes, to the end of the telegram
 MORE = const(9)  # as RAW, and a further telegram follows
 UNREADABLE = const(10)  # a DIF that no rule tells the length of: the rest of the telegram
 
-# functions
-INSTANTANEOUS = const(0)
-MAXIMUM = const(1)
-MINIMUM = const(2)
-ERROR_STATE = const(3)
+ERROR_STATE = const(3)  # function: 0 instantaneous, 1 maximum, 2 minimum, 3 while in error
 
 _FILLER = const(0x2F)
 _REAL32 = const(5)
@@ -75,16 +71,7 @@ class MbusRecords:
     the cipher's blocks, not to the data.
     """
 
-    def __init__(self, buffer, start, end):
-        self.begin(buffer, start, end)
-
-    def begin(self, buffer, start, end):
-        """Walks over other bytes from here on."""
-        self.buffer = buffer
-        self._limit = end
-        self.error = None
-        self.at = self.vib = self.data = self.end = start
-        self.vifes = start
+    def __init__(self, buffer=b"", start=0, end=0):
         self.function = self.storage = self.tariff = self.device = 0
         self.extended = False
         self.kind = NOTHING
@@ -92,51 +79,63 @@ class MbusRecords:
         self.unit = UNKNOWN
         self.scaler = 0
         self.size = 0
-        self._value_at = start
+        self._vifes = self._offset = 0
         self._number = None
-        self._offset = 0
+        self.begin(buffer, start, end)
+
+    def begin(self, buffer, start, end):
+        """Walks over other bytes from here on."""
+        self.buffer = buffer
+        self._limit = end
+        self.error = None
         self.padded = False
+        self.at = self.vib = self.data = self.end = start
 
     def next(self):
         """Steps to the next record; False behind the last, or where `error` says."""
         buffer = self.buffer
         limit = self._limit
         at = self.end
-        while at < limit and buffer[at] == _FILLER:
+        dif = _FILLER
+        while at < limit:
+            dif = buffer[at]
+            if dif != _FILLER:
+                break
             at += 1
-        if at >= limit:
+        else:
             self.end = limit
             return False
         self.at = at
-        dif = buffer[at]
         at += 1
         coding = dif & 15
         if coding == _SPECIAL:
             return self._special(dif, at)
         self.function = dif >> 4 & 3
         self.storage = dif >> 6 & 1
-        if dif & 0x80:
+        if dif > 0x7F:
             at = self._dife(at)
         elif self.extended:
             self.tariff = self.device = 0
             self.extended = False
         self.vib = at
-        if not 0 < at < limit:
+        if at >= limit or not at:
             return self._fail("vif" if at else "dife")
         vif = buffer[at]
         at += 1
         self._offset = 0
-        self.vifes = at
         if vif < 0x7C:
-            self.quantity = MAIN[3 * vif]
-            self.unit = MAIN[3 * vif + 1]
-            self.scaler = MAIN[3 * vif + 2] - 64
+            table = MAIN
+            vif *= 3
+            self.quantity = table[vif]
+            unit = self.unit = table[vif + 1]
+            self.scaler = table[vif + 2] - 64
         else:
             at = self._vib(vif, at)
             if not at:
                 return False
-        self.data = self._value_at = at
-        self.kind = _KINDS[coding]
+            unit = self.unit
+        self.data = at
+        kind = self.kind = _KINDS[coding]
         size = _SIZES[coding]
         if coding == _LVAR:
             size = self._variable(at)
@@ -144,10 +143,11 @@ class MbusRecords:
                 return self._fail("length" if at < limit else "data")
             at += 1
         self.size = size
-        self.end = at + size
-        if self.end > limit:
+        at += size
+        self.end = at
+        if at > limit:
             return self._fail("data")
-        if self.unit == POINT and size in _DATE_SIZES and self.kind == INTEGER:
+        if unit == POINT and kind == INTEGER and size in _DATE_SIZES:
             self._point()
         elif coding == _REAL32:
             self._real()
@@ -156,14 +156,23 @@ class MbusRecords:
     def raw(self):
         """The number sent: an integer, or None where the record holds none or no valid one."""
         kind = self.kind
+        size = self.size
         if kind == INTEGER:
-            number = values.integer(self.buffer, self._value_at, self.size)
+            buffer = self.buffer
+            place = self.end - 1
+            number = buffer[place]
+            if number > 0x7F:
+                number -= 0x100
+            while size > 1:
+                size -= 1
+                place -= 1
+                number = number << 8 | buffer[place]
         elif kind == BCD:
-            number = values.bcd(self.buffer, self._value_at, self.size)
+            number = values.bcd(self.buffer, self.end - size, size)
         elif kind == REAL:
             return self._number
         elif kind == NEGATIVE_BCD:
-            number = values.bcd(self.buffer, self._value_at, self.size)
+            number = values.bcd(self.buffer, self.end - size, size)
             number = None if number is None else -number
         else:
             return None
@@ -183,29 +192,36 @@ class MbusRecords:
 
     def undefined(self):
         """Whether the number sent is the one that stands for "no value"."""
-        return self.kind == INTEGER and values.is_undefined(self.buffer, self._value_at, self.size)
+        return self.kind == INTEGER and values.is_undefined(
+            self.buffer, self.end - self.size, self.size
+        )
 
     def text(self):
-        """CHARACTERS as text; TIME_POINT as mbus_values.date gives it; else None."""
-        if self.kind == CHARACTERS:
-            return values.text(self.buffer, self._value_at, self.size)
-        if self.kind == TIME_POINT:
-            return values.date(self.buffer, self._value_at, self.size)
-        return None
+        """CHARACTERS as text; TIME_POINT as mbus_words.date gives it; else None."""
+        if self.kind not in (CHARACTERS, TIME_POINT):
+            return None
+        from dicamm.proto import mbus_words as words  # who wants numbers only has no need of it
+
+        read = words.text if self.kind == CHARACTERS else words.date
+        return read(self.buffer, self.end - self.size, self.size)
 
     def name(self):
         """The quantity's name where the telegram holds it as text, else None."""
         if self.quantity != TEXT:
             return None
-        return values.text(self.buffer, self.vib + 2, self.buffer[self.vib + 1])
+        from dicamm.proto import mbus_words as words
+
+        return words.text(self.buffer, self.vib + 2, self.buffer[self.vib + 1])
 
     def octets(self):
         """The value's bytes as sent (of a variable length: without the length byte)."""
-        return bytes(self.buffer[self._value_at : self.end])
+        return bytes(self.buffer[self.end - self.size : self.end])
 
     def modifiers(self):
         """The VIFEs behind what names the quantity, without their extension bits, as bytes."""
-        return bytes([byte & 0x7F for byte in self.buffer[self.vifes : self.data]])
+        if self.data - self.vib < 2:
+            return b""
+        return bytes([byte & 0x7F for byte in self.buffer[self._vifes : self.data]])
 
     def _fail(self, reason):
         self.error = reason
@@ -233,7 +249,7 @@ class MbusRecords:
         end = limit
         while self.padded and end > at and limit - end < 15 and self.buffer[end - 1] == _FILLER:
             end -= 1
-        self.vib = self.vifes = self.data = self._value_at = at
+        self.vib = self.data = at
         self.size = end - at
         self.end = end
         return True
@@ -292,13 +308,16 @@ class MbusRecords:
                     break
                 table = SECOND_FD
         code = 3 * (code & 0x7F)
+        if code >= len(table):
+            table = SECOND_FD
+            code = 3  # a reserved code
         self.quantity = table[code]
         self.unit = table[code + 1]
         self.scaler = table[code + 2] - 64
-        self.vifes = at
-        return self._vifes(at) if more else at
+        self._vifes = at
+        return self._modified(at) if more else at
 
-    def _vifes(self, at):
+    def _modified(self, at):
         """Reads the VIFEs that change the value; the place behind them, 0 after an error."""
         buffer = self.buffer
         plain = self.quantity != MANUFACTURER
@@ -336,7 +355,6 @@ class MbusRecords:
         if at >= self._limit:
             return -1
         length = self.buffer[at]
-        self._value_at = at + 1
         if length < 0xC0:
             return length
         if length < 0xE0:

@@ -13,6 +13,7 @@ from clsbench.meters import mbus_document, mbus_text, wmbus_document
 Plain = dict[str, Any]
 
 _KEY_SIZE = 16
+_FILE_WIDTH = 110  # of the table where no terminal tells its own
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -118,11 +119,13 @@ def _show(doc: Plain) -> None:
     from rich.table import Table
 
     console = Console(soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(soft_wrap=True, width=_FILE_WIDTH)
     for frame in doc["frames"]:
         where = f"{doc['file']} at {frame['offset']}, {frame['length']} bytes"
         console.print(f"{where}: {_headline(frame)}", markup=False, highlight=False)
         table = Table()
-        for title in ("quantity", "value", "unit", "function", "storage", "tariff", "device", ""):
+        for title in ("quantity", "value", "unit", "function", "register", ""):
             table.add_column(
                 title, overflow="fold", justify="right" if title == "value" else "left"
             )
@@ -130,9 +133,22 @@ def _show(doc: Plain) -> None:
             table.add_row(*_row(record))
         if frame["records"]:
             console.print(table)
+        for record in frame["records"]:
+            if record.get("profile"):
+                text = f"{record['quantity']} {_register(record)} {_profile(record['profile'])}"
+                console.print(text, markup=False, highlight=False)
     good = sum(frame["valid"] for frame in doc["frames"])
     thrown = ", ".join(f"{reason} {count}" for reason, count in sorted(doc["discarded"].items()))
     console.print(f"{doc['file']}: {good} good; discarded: {thrown or 'nothing'}", markup=False)
+
+
+_FUNCTIONS = {
+    "Instantaneous value": "",
+    "Actual value": "",
+    "Maximum value": "maximum",
+    "Minimum value": "minimum",
+    "Value during error state": "in error",
+}
 
 
 def _headline(frame: Plain) -> str:
@@ -159,18 +175,19 @@ _HEADLINE = (
 
 def _row(record: Plain) -> list[str]:
     remarks = [*record.get("modifiers", []), *record.get("quirks", [])]
-    if record.get("profile"):
-        remarks.append(_profile(record["profile"]))
     return [
         record["quantity"] or "",
-        _short(record["value"]),
+        "" if record.get("profile") else _short(record["value"]),
         record["unit"],
-        record["function"],
-        record["storage"] or "",
-        record["tariff"] or "",
-        record["device"] or "",
+        _FUNCTIONS.get(record["function"], record["function"]),
+        _register(record),
         "; ".join(remarks),
     ]
+
+
+def _register(record: Plain) -> str:
+    """Storage, and where they were sent tariff and device: "1" or "1/2/0"."""
+    return "/".join(record[key] for key in ("storage", "tariff", "device") if record[key])
 
 
 def _short(value: str | None) -> str:

@@ -9,7 +9,7 @@ import json
 import sys
 
 from dicamm.proto import mbus, mbus_profile, mbus_records
-from dicamm.proto.mbus_frame import FRAME, FRAME_DISCARDS, LONG, MbusReceiver
+from dicamm.proto.mbus_frame import FRAME, FRAME_DISCARDS, FROM_MASTER, LONG, MbusReceiver
 
 _CHUNK = 256
 
@@ -45,7 +45,7 @@ def _frame(event):
     frame = event.data
     if frame.kind != LONG:
         return _place(event, frame, _telegram(None))
-    if frame.from_master:
+    if frame.control & FROM_MASTER:
         return _place(event, frame, _refused("from master", frame.data[0]))
     return _place(event, frame, telegram_document(frame.data))
 
@@ -84,13 +84,25 @@ def telegram_document(data):
 
 
 def read_records(records, said):
-    """Puts what a cursor finds into said["records"] and ["more"], and its error into ["error"]."""
-    before = base = None
+    """Puts what a cursor finds into said["records"] and ["more"], and its error into ["error"].
+
+    A profile takes its base from the record of the same register before it.
+    """
+    bases = {}
     while records.next():
-        register = (records.quantity, records.storage, records.tariff, records.device)
-        said["records"].append(_record(records, base if register == before else None))
+        modifiers = mbus_profile.without_profile(records.modifiers())
+        register = (
+            records.quantity,
+            records.unit,
+            records.function,
+            records.storage,
+            records.tariff,
+            records.device,
+            modifiers,
+        )
+        said["records"].append(_record(records, bases.get(register)))
         said["more"] = records.kind == mbus_records.MORE
-        before, base = register, records.raw()
+        bases[register] = records.raw()
     if records.error:
         said["valid"] = False
         said["error"] = records.error

@@ -19,7 +19,7 @@ from clsbench.meters.mbus_names import (
     UNITS,
 )
 from clsbench.meters.sml_document import decimal_text
-from dicamm.proto import mbus, mbus_records, mbus_values, mbus_vif
+from dicamm.proto import mbus_records, mbus_values, mbus_vif
 
 Plain = dict[str, Any]
 
@@ -71,8 +71,8 @@ def _link(link: Plain) -> Plain:
     return {
         "format": link["form"],
         "control": f"{link['control']:02x}",
-        "Id": mbus.identification_text(bytes.fromhex(link["identification"])),
-        "Manufacturer": mbus.manufacturer_text(link["manufacturer"]),
+        "Id": identification_text(bytes.fromhex(link["identification"])),
+        "Manufacturer": manufacturer_text(link["manufacturer"]),
         "Version": str(link["version"]),
         "Medium": _medium(link["medium"], False),
     }
@@ -82,8 +82,8 @@ def _wireless_header(frame: Plain) -> Plain:
     header = frame["header"]
     status, signature = header["status"], header["signature"]
     return {
-        "Id": mbus.identification_text(bytes.fromhex(header["identification"])),
-        "Manufacturer": mbus.manufacturer_text(header["manufacturer"]),
+        "Id": identification_text(bytes.fromhex(header["identification"])),
+        "Manufacturer": manufacturer_text(header["manufacturer"]),
         "Version": str(header["version"]),
         "Medium": _medium(header["medium"], False),
         "AccessNumber": _digits(header["access"]),
@@ -115,10 +115,10 @@ def header_text(header: Plain | None, *, fixed: bool = False) -> Plain | None:
         return None
     told: Plain = {}
     if header["identification"] is not None:
-        digits = mbus.identification_text(bytes.fromhex(header["identification"]))
+        digits = identification_text(bytes.fromhex(header["identification"]))
         told["Id"] = digits.lstrip("0") or "0"
     if header["manufacturer"] is not None:
-        told["Manufacturer"] = mbus.manufacturer_text(header["manufacturer"])
+        told["Manufacturer"] = manufacturer_text(header["manufacturer"])
         told["Version"] = str(header["version"])
     if header["medium"] is not None:
         told["Medium"] = _medium(header["medium"], fixed)
@@ -167,6 +167,16 @@ def number_text(raw: int, scaler: int, *, real: bool = False) -> str:
     return decimal_text(mbus_values.scaled(raw, scaler, wanted), wanted)
 
 
+def manufacturer_text(number: int) -> str:
+    """The three letters of a manufacturer number (EN 62056-21, FLAG association)."""
+    return "".join(chr(64 + (number >> shift & 31)) for shift in (10, 5, 0))
+
+
+def identification_text(identification: bytes) -> str:
+    """The digits of an identification as a meter shows them: "00500023"."""
+    return identification[::-1].hex().upper()
+
+
 def _records(said: Plain) -> list[Plain]:
     return [record_text(record) for record in said["records"]]
 
@@ -199,6 +209,8 @@ def _value(record: Plain, factor: int, power: int) -> str | None:
         return _octets(bytes.fromhex(record["octets"])[::-1])
     if kind == mbus_records.NOTHING:
         return ""
+    if record["profile"] is not None:
+        return _octets(bytes.fromhex(record["octets"]))
     if record["text"] is not None:
         suffix = "Z" if kind == mbus_records.TIME_POINT and "T" in record["text"] else ""
         return record["text"] + suffix
