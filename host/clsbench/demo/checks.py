@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from clsbench.clock import iso
 from clsbench.demo.evidence import (
     IMPORT,
     GatewayRecord,
@@ -15,9 +16,10 @@ from clsbench.demo.evidence import (
     pair_up,
     quarter_hours,
 )
-from clsbench.demo.scenario import Outcome
+from clsbench.demo.scenario import QUARTER_MS, Outcome
 from clsbench.device.records import DeviceRecord, SealBroken, check_chain, open_record
-from clsbench.smgw.core.cms import CmsError
+from clsbench.smgw.core.cms import CmsError, SignedContent
+from clsbench.smgw.core.records import content_bytes
 
 MIN_RECORDS = 12
 MIN_TRANSACTIONS = 2
@@ -41,7 +43,7 @@ class Evidence:
 
     served_dwh: every import register the MID meter sent, in 0.1 Wh, decoded from its bytes.
     history: (t_ms, relay closed, power_w) of the load. relay_latencies_ms: command to pin.
-    verify_cms: raises CmsError unless the bytes are a record signed by this SMGW.
+    verify_cms: the signed content; raises CmsError unless the bytes are a record of this SMGW.
     house_dwh: energy of the base load between two instants (scenario `house`), or None.
     capture_values: the sets of values of each telegram of a played capture, or None.
     """
@@ -57,7 +59,7 @@ class Evidence:
     max_power_w: int
     latency_ms: int
     relay_latencies_ms: list[float]
-    verify_cms: Callable[[bytes], Any]
+    verify_cms: Callable[[bytes], SignedContent]
     house_dwh: Callable[[int, int], int] | None = None
     capture_values: list[set[tuple[str, int, int, int]]] | None = None
     pairs: list[Pair] = field(init=False)
@@ -104,10 +106,14 @@ def _device_records(evidence: Evidence) -> Check:
 def _gateway_records(evidence: Evidence) -> Check:
     refused = []
     for record in evidence.gateway:
+        name = f"{record.content['profile_id']} {record.content['seq']}"
         try:
-            evidence.verify_cms(record.cms)
+            signed = evidence.verify_cms(record.cms)
         except CmsError as error:
-            refused.append(f"{record.content['profile_id']} {record.content['seq']}: {error}")
+            refused.append(f"{name}: {error}")
+            continue
+        if signed.content != content_bytes(record.content):
+            refused.append(f"{name}: its content is not what is signed")
     ok = bool(evidence.gateway) and not refused
     detail = f"{len(evidence.gateway)} gateway records carry a valid signature of the SMGW"
     return Check("gateway_records_verify", ok, detail if ok else f"refused: {refused}")
@@ -115,6 +121,8 @@ def _gateway_records(evidence: Evidence) -> Check:
 
 def _sequences(evidence: Evidence) -> Check:
     findings = check_chain(evidence.device)
+    if not evidence.device or not evidence.gateway:
+        findings.append(f"{len(evidence.device)} device, {len(evidence.gateway)} gateway records")
     if evidence.device and evidence.device[0].seq != 1:
         findings.append(f"device records begin with {evidence.device[0].seq}")
     by_profile: dict[str, list[int]] = {}
@@ -144,9 +152,12 @@ def compare_energy(evidence: Evidence, pair: Pair) -> dict[str, Any]:
     if begin is None or end is None:
         return {"device_dwh": device, "gateway_dwh": None, "ok": False}
     gateway = end - begin
-    bound, parts = agreement_bound_dwh(
-        pair, evidence.max_power_w, evidence.latency_ms, _DEVICE_STEP_DWH + _GATEWAY_STEP_DWH
-    )
+    try:
+        bound, parts = agreement_bound_dwh(
+            pair, evidence.max_power_w, evidence.latency_ms, _DEVICE_STEP_DWH + _GATEWAY_STEP_DWH
+        )
+    except ValueError:  # a reading without a time
+        return {"device_dwh": device, "gateway_dwh": gateway, "ok": False}
     others = 0
     if evidence.house_dwh is not None:
         others = evidence.house_dwh(
@@ -165,11 +176,11 @@ def compare_energy(evidence: Evidence, pair: Pair) -> dict[str, Any]:
 
 def _energies(evidence: Evidence) -> Check:
     compared = [compare_energy(evidence, pair) for pair in evidence.pairs if pair.complete]
-    ok = len(compared) == len(evidence.pairs) and all(one["ok"] for one in compared)
+    ok = 0 < len(compared) == len(evidence.pairs) and all(one["ok"] for one in compared)
     shown = ", ".join(
         f"{wh(abs(one['difference_dwh']))} of at most {wh(one['bound_dwh'])}"
         for one in compared
-        if one["gateway_dwh"] is not None
+        if "bound_dwh" in one
     )
     detail = f"energies of the two witnesses apart: {shown}"
     return Check("witnesses_agree", ok, detail if shown else "nothing to compare")
@@ -188,12 +199,17 @@ def _quarter_hour_sums(evidence: Evidence) -> Check:
     metered = device_dwh(grid[-1]) - device_dwh(grid[0])
     parts = sum(sum(slot.parts_dwh.values()) for slot in slots)
     traded = sum(e for slot in slots for uuid, e in slot.parts_dwh.items() if uuid is not None)
-    ok = parts == metered and not falls
+    uneven = [slot.from_ms for slot in slots if slot.to_ms - slot.from_ms != QUARTER_MS]
+    ok = parts == metered and not falls and not uneven
     detail = (
         f"{len(slots)} quarter hours: {wh(traded)} in transactions + {wh(parts - traded)} rest "
         f"= {wh(parts)}, metered {wh(metered)}"
     )
-    return Check("quarter_hours_add_up", ok, detail + (f"; falls at {falls}" if falls else ""))
+    if falls:
+        detail += f"; falls at {falls}"
+    if uneven:
+        detail += f"; no quarter hour from {', '.join(map(iso, uneven))}"
+    return Check("quarter_hours_add_up", ok, detail)
 
 
 def _served(evidence: Evidence) -> Check:
@@ -222,7 +238,7 @@ def _load_only_commanded(evidence: Evidence) -> Check:
 
 def _delivered(evidence: Evidence) -> Check:
     missing = [r.seq for r in evidence.device if evidence.delivered.get(r.seq) != r.sealed]
-    ok = not missing
+    ok = bool(evidence.device) and not missing
     detail = f"the aEMT holds all {len(evidence.device)} device records, byte for byte"
     return Check("records_delivered", ok, detail if ok else f"missing or different: {missing}")
 

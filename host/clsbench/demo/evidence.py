@@ -144,7 +144,7 @@ def open_after(records: list[DeviceRecord], at: DeviceRecord) -> str | None:
 def agreement_bound_dwh(
     pair: Pair, max_power_w: int, latency_ms: int, step_dwh: int
 ) -> tuple[int, dict[str, int]]:
-    """How far the two witnesses' energies may differ, and what it is made of (ms and 0.1 Wh).
+    """How far the two witnesses' energies may differ, and what it is made of (ms, W, 0.1 Wh).
 
     Between the two readings of one event at most max_power_w flows for the time between the
     capture times, known to within the device's stated time bounds and the time a reading is on
@@ -156,11 +156,16 @@ def agreement_bound_dwh(
         ("begin", pair.device_begin, pair.gateway_begin),
         ("end", pair.device_end, pair.gateway_end),
     ):
-        if device is None or gateway is None or device.captured_ms is None:
+        gateway_ms = gateway.content["captured_ms"] if gateway else None
+        if device is None or device.captured_ms is None or gateway_ms is None:
             raise ValueError(f"transaction {pair.uuid}: no two {name} readings with a time")
-        apart[f"{name}_apart_ms"] = abs(device.captured_ms - gateway.content["captured_ms"])
+        apart[f"{name}_apart_ms"] = abs(device.captured_ms - gateway_ms)
         apart[f"{name}_time_bound_ms"] = device.bound_ms or 0
     span_ms = sum(apart.values()) + 2 * latency_ms
     power_part = -(-max_power_w * span_ms // W_MS_PER_DWH)
-    detail = apart | {"latency_ms": 2 * latency_ms, "resolution_dwh": step_dwh}
+    detail = apart | {
+        "latency_ms": 2 * latency_ms,
+        "max_power_w": max_power_w,
+        "resolution_dwh": step_dwh,
+    }
     return power_part + step_dwh, detail

@@ -90,13 +90,15 @@ def _bound_text(one: dict[str, Any]) -> str:
         f"at most {wh(one['bound_dwh'])}: readings {seconds(parts['begin_apart_ms'])} and "
         f"{seconds(parts['end_apart_ms'])} apart, clock within "
         f"{seconds(parts['begin_time_bound_ms'])} and {seconds(parts['end_time_bound_ms'])}, on "
-        f"their way {seconds(parts['latency_ms'])}, resolution {wh(parts['resolution_dwh'])}"
+        f"their way {seconds(parts['latency_ms'])}, at most {parts['max_power_w']} W, resolution "
+        f"{wh(parts['resolution_dwh'])}"
     )
 
 
 def seconds(ms: int) -> str:
-    """`4.5 s` for milliseconds of bench time."""
-    return f"{ms // 1000}.{ms % 1000 // 100} s"
+    """`4.5 s` for milliseconds of bench time, rounded up: it stands in a bound."""
+    tenths = -(-ms // 100)
+    return f"{tenths // 10}.{tenths % 10} s"
 
 
 def _transaction(result: DemoResult, pair: Pair) -> dict[str, Any]:

@@ -34,12 +34,21 @@ class Workspace:
                 raise BadInput(
                     f"--out {out}: the folder is not empty and no demo made it; name another"
                 )
-            shutil.rmtree(out, ignore_errors=True)
-            out.mkdir(parents=True)
+            out.mkdir(parents=True, exist_ok=True)
             (out / _MARK).write_text("made by clsbench demo; its content is replaced\n")
+            _empty(out)
             space = cls(out.resolve())
             space.work.mkdir(mode=0o700)
-        except (OSError, NotADirectoryError) as error:
+            os.chmod(space.work, 0o700)
+        except OSError as error:
             raise EnvironmentProblem(f"--out {out}: cannot be written: {error}") from error
-        os.chmod(space.work, 0o700)
         return space
+
+
+def _empty(folder: Path) -> None:
+    """Removes everything but the mark; the folder itself may be a link or a mount and stays."""
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != _MARK:
+            entry.unlink()
