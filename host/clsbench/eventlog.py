@@ -67,7 +67,9 @@ class EventLog:
             "raw": raw[:MAX_RAW_BYTES].hex() if raw is not None else None,
         }
         if self._fd is not None:
-            os.write(self._fd, (json.dumps(entry, ensure_ascii=False) + "\n").encode())
+            line = json.dumps(entry, ensure_ascii=False) + "\n"
+            # half a surrogate pair, which UTF-8 cannot hold, becomes its JSON escape
+            os.write(self._fd, line.encode(errors="backslashreplace"))
 
     def close(self) -> None:
         """Closes the file; later events are dropped."""
