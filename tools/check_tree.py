@@ -4,7 +4,8 @@
 
 Device: proto <- metering <- control <- store <- link <- app; `drivers` are reached from `app` and
 the boards alone; only `drivers` (and boards) import machine, esp32, rp2. Host: `smgw/core` is
-pure; `cli` and `report` are leaves; GPL oracles are never imported.
+pure; `cli` and `report` are leaves; GPL oracles are never imported. Imports everywhere name their
+module in full.
 """
 
 import ast
@@ -83,6 +84,14 @@ def host_layers() -> Iterator[str]:
                 yield _at(path, line, f"{name} is a test oracle")
 
 
+def full_names() -> Iterator[str]:
+    """Imports name their module in full, so that the rules above see where they lead."""
+    for path in _sources():
+        for line, name in imports(path):
+            if name.startswith("."):
+                yield _at(path, line, "imports name their module in full")
+
+
 def module_sizes() -> Iterator[str]:
     """No module over MAX_LINES lines."""
     for path in _sources():
@@ -94,14 +103,16 @@ def module_sizes() -> Iterator[str]:
 def imports(path: Path) -> Iterator[tuple[int, str]]:
     """(line, dotted name) of everything a file imports, `from a import b` as both a and a.b.
 
-    What stands under `if TYPE_CHECKING` runs nowhere and is passed over.
+    A relative import keeps its dots. What stands under `if TYPE_CHECKING` runs nowhere and is
+    passed over.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     for_types = {
         id(inner)
         for node in ast.walk(tree)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
+        for statement in node.body
+        for inner in ast.walk(statement)
     }
     for node in ast.walk(tree):
         if id(node) in for_types:
@@ -109,6 +120,8 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            yield node.lineno, "." * node.level + (node.module or "")
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.lineno, node.module
             for alias in node.names:
@@ -126,7 +139,7 @@ def _at(path: Path, line: int, text: str) -> str:
     return f"{path.relative_to(ROOT)}:{line}: {text}"
 
 
-CHECKS = (device_layers, host_layers, module_sizes)
+CHECKS = (device_layers, host_layers, full_names, module_sizes)
 
 if __name__ == "__main__":
     sys.exit(main())

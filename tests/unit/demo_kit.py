@@ -20,6 +20,8 @@ from clsbench.smgw.core.records import content_bytes
 T0_MS = 1_777_882_500_000  # 2026-05-04 08:15:00 UTC
 MINUTE_MS = 60_000
 LOAD_W = 6000  # 100 Wh a minute
+REST_MIN, REST_DWH = 70, 100  # what somebody else drew behind the meter, all at once
+DEVICE_START_RAW = 12_000  # in 10 Wh
 A, B = "6f1b0e52-0000-4000-8000-00000000000a", "6f1b0e52-0000-4000-8000-00000000000b"
 SPANS = {A: (5, 26), B: (37, 52)}
 GATEWAY_LATE_MS = 1000  # its reading comes so much after the device's
@@ -35,10 +37,10 @@ def at_ms(minute: float) -> int:
 
 
 def energy_dwh(t_ms: int) -> int:
-    """What the load has drawn up to an instant, exact but for the last 0.1 Wh."""
+    """What was drawn up to an instant, exact but for the last 0.1 Wh."""
     spans = [(at_ms(begin), at_ms(end)) for begin, end in SPANS.values()]
     drawn_ms = sum(max(0, min(t_ms, end) - begin) for begin, end in spans)
-    return drawn_ms * LOAD_W // 360_000
+    return drawn_ms * LOAD_W // 360_000 + (REST_DWH if t_ms >= at_ms(REST_MIN) else 0)
 
 
 def device_fields() -> list[dict]:
@@ -53,7 +55,7 @@ def device_fields() -> list[dict]:
             2: taf,
             6: "ETST0020000017",
             7: "1EAS0012345678",
-            8: [[OBIS, energy_dwh(t_ms) // 100, 1, 30]],
+            8: [[OBIS, DEVICE_START_RAW + energy_dwh(t_ms) // 100, 1, 30]],
             9: t_ms,
             10: t_ms,
             11: [1, BOUND_MS],

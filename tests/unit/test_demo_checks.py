@@ -109,6 +109,11 @@ def test_device_records_with_a_gap_or_a_broken_link_fail(records, named):
     assert named in failing("sequences_gapless", device=records)
 
 
+@pytest.mark.parametrize("witness", ["device", "gateway"])
+def test_no_records_at_all_are_no_sequence(witness):
+    failing("sequences_gapless", **{witness: []})
+
+
 def test_a_hole_in_the_numbers_of_a_gateway_profile_fails():
     records = [r for r in gateway_records(gateway_contents()) if r.content["seq"] != 2]
     detail = failing("sequences_gapless", gateway=records)
@@ -164,8 +169,13 @@ def test_energy_of_the_house_is_taken_off():
         asked.append((from_ms, to_ms))
         return 5000 if (from_ms, to_ms) == (begin, end) else 0
 
-    assert verdict("witnesses_agree", gateway=more, house_dwh=house).ok
-    assert (begin, end) in asked
+    check = verdict("witnesses_agree", gateway=more, house_dwh=house)
+    assert check.ok and (begin, end) in asked
+    assert check.detail.endswith("apart: 1.6 Wh of at most 15.2 Wh, 1.6 Wh of at most 15.2 Wh")
+    compared = compare_energy(
+        evidence(gateway=more, house_dwh=house), evidence(gateway=more).pairs[0]
+    )
+    assert (compared["others_dwh"], compared["difference_dwh"]) == (5000, -16)
 
 
 def test_a_gateway_record_without_the_register_fails():
@@ -213,6 +223,11 @@ def test_a_missing_quarter_hour_fails():
     assert "no quarter hour from 2026-05-04T08:30:00.000Z" in detail
 
 
+def test_two_readings_on_the_grid_are_a_quarter_hour():
+    check = verdict("quarter_hours_add_up", device=sealed_chain(device_fields()[:3]))
+    assert check.ok and check.detail.startswith("1 quarter hours: 1000.0 Wh in transactions")
+
+
 def test_one_reading_on_the_grid_is_no_quarter_hour():
     fields = device_fields()[:2]
     assert "only 1" in failing("quarter_hours_add_up", device=sealed_chain(fields))
@@ -220,13 +235,13 @@ def test_one_reading_on_the_grid_is_no_quarter_hour():
 
 def test_quarter_hours_show_their_sum():
     assert SOUND["quarter_hours_add_up"].detail == (
-        "7 quarter hours: 3600.0 Wh in transactions + 0.0 Wh rest = 3600.0 Wh, metered 3600.0 Wh"
+        "7 quarter hours: 3600.0 Wh in transactions + 10.0 Wh rest = 3610.0 Wh, metered 3610.0 Wh"
     )
 
 
 def test_a_register_the_meter_never_sent_fails():
     sound = evidence()
-    detail = failing("registers_as_served", served_dwh=sound.served_dwh - {21_000})
+    detail = failing("registers_as_served", served_dwh=sound.served_dwh - {1_221_000})
     assert detail == "never sent: records [4, 5, 6]"  # the end of A and the quarter hour behind it
 
 

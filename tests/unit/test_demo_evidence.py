@@ -132,7 +132,11 @@ def test_quarter_hours_are_cut_at_every_record():
         Slot(at_ms(30), at_ms(45), 8_000, {B: 8_000}),
         Slot(at_ms(45), at_ms(60), 7_000, {B: 7_000}),
     ]
-    assert slots[4:] == [Slot(at_ms(m), at_ms(m + 15), 0, {}) for m in (60, 75, 90)]
+    assert slots[4:] == [
+        Slot(at_ms(60), at_ms(75), 100, {None: 100}),
+        Slot(at_ms(75), at_ms(90), 0, {}),
+        Slot(at_ms(90), at_ms(105), 0, {}),
+    ]
 
 
 def test_two_transactions_share_a_quarter_hour_with_the_rest_between_them():
