@@ -6,108 +6,27 @@ each leaves it running without an open transaction.
 
 import asyncio
 import json
-import os
 import re
 import select
 import signal
-import socket
 import subprocess
-import sys
-import threading
 import time
-import tty
 import uuid
 
 import pytest
-import serial
-import serial.rfc2217
-from board_kit import open_port, read_until
+from cli_board_kit import COMMAND, METER, running
 
-from clsbench.bench.plant import PIN_RELAY, BenchPlant
-from clsbench.clock import BenchClock
-from clsbench.device.build import build_firmware
-from clsbench.device.flash import flash, mpremote
+from clsbench.bench.plant import PIN_RELAY
 from clsbench.device.link import LinkClient
-from clsbench.device.provision import DeviceConfig, device_files, record_key
-from clsbench.errors import PeerSilent
-from clsbench.eventlog import EventLog
-from clsbench.hil.unix_board import UnixBoard
-from clsbench.pki.layout import DEFAULT_CLS, Pki
+from clsbench.pki.layout import DEFAULT_CLS
 
 pytestmark = [pytest.mark.hil, pytest.mark.timeout(60)]
-METER = "1EAS0012345678"
-
-
-class Dicamm:
-    """The board with firmware and plant, and the command run against it."""
-
-    def __init__(self, work):
-        clock = BenchClock()
-        self.plant = BenchPlant(clock, EventLog(None, clock, "test"))
-        self.key_file = work / "records.key"
-        self.board = UnixBoard(
-            work / "board", uarts={0: self.plant.bus_path}, on_pin=self.plant.on_pin
-        )
-        self.path = self.board.path
-        self._work = work
-
-    def start(self):
-        record_key(self.key_file)
-        pki = Pki.init(self._work / "pki")
-        self.plant.start()
-        self.board.start()
-        config = DeviceConfig(DEFAULT_CLS, DEFAULT_CLS, METER)
-        firmware = build_firmware("unix", self._work / "firmware")
-        flash(self.path, firmware + device_files(config, pki, self.key_file))
-        self.wait_for_meter()
-
-    def restart(self):
-        self.board.power_cut()
-        self.board.wait_for_boot()
-        self.wait_for_meter()
-
-    def wait_for_meter(self):
-        deadline = time.monotonic() + 10
-        while not self.json("status")["meter"]["healthy"]:
-            assert time.monotonic() < deadline, "the meter did not get healthy"
-            time.sleep(0.1)
-
-    def close(self):
-        self.board.close()
-        self.plant.stop()
-
-    def run(self, *arguments, code=0, port=None):
-        """Runs a command; the finished process, whose exit code must be `code`."""
-        done = subprocess.run(
-            [*COMMAND, *arguments, "--port", port or self.path],
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
-
-    def json(self, *arguments, code=0, port=None):
-        return json.loads(self.run(*arguments, "--json", code=code, port=port).stdout)
-
-    def transaction(self):
-        """A whole transaction; its UUID."""
-        begin = self.json("switch", "begin")
-        assert self.json("switch", "end")["uuid"] == begin["uuid"]
-        return begin["uuid"]
-
-
-COMMAND = [sys.executable, "-m", "clsbench"]
 
 
 @pytest.fixture(scope="module")
 def dicamm(tmp_path_factory):
-    made = Dicamm(tmp_path_factory.mktemp("dicamm"))
-    try:
-        made.start()
-        yield made
-    finally:
-        made.close()
+    with running(tmp_path_factory.mktemp("dicamm")) as started:
+        yield started
 
 
 # status
@@ -166,7 +85,8 @@ def test_device_further_off_than_it_says_is_a_finding(dicamm):
     asyncio.run(give_wrong_time())
     found = dicamm.json("time", code=1)
     assert -61_000 < found["deviation_ms"] < -59_000
-    assert "ms apart, although the device states a bound of 1 ms" in found["problem"]
+    # 1 and what drift adds
+    assert re.search(r"ms apart, although the device states a bound of [1-9] ms", found["problem"])
 
 
 # switch
@@ -257,7 +177,7 @@ def test_log_tells_in_words_what_the_device_reported(dicamm):
 
 def test_log_follows_through_a_restart_until_ctrl_c(dicamm):
     following = subprocess.Popen(
-        [*COMMAND, "log", "--follow", "--port", dicamm.path], stdout=subprocess.PIPE, text=True
+        [*COMMAND, "log", "--follow", "--port", dicamm.path], stdout=subprocess.PIPE, bufsize=0
     )
     try:
         _wait_for(following, "BOOTED")
@@ -272,131 +192,12 @@ def test_log_follows_through_a_restart_until_ctrl_c(dicamm):
 
 
 def _wait_for(process, words):
-    """The first line of the process with these words."""
+    """The first line of the process with these words. Its pipe is unbuffered: `select` sees what
+    has not been read yet."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         if select.select([process.stdout], [], [], 0.2)[0]:
-            line = process.stdout.readline()
+            line = process.stdout.readline().decode()
             if words in line:
                 return line
     raise AssertionError(f"no line with {words!r}")
-
-
-# ports
-
-
-def test_port_that_is_none_is_told_with_what_there_is(dicamm):
-    done = dicamm.run("status", code=3, port="/dev/no-such-port")
-    assert "port /dev/no-such-port cannot be opened: No such file" in done.stderr
-    assert "Ports found here: " in done.stderr and "Traceback" not in done.stderr
-    refused = dicamm.run("status", code=3, port="socket://127.0.0.1:1")
-    assert "cannot be opened: Connection refused" in refused.stderr
-    unknown = dicamm.run("status", code=3, port="carrier-pigeon://loft")
-    assert "protocol 'carrier-pigeon' not known" in unknown.stderr
-
-
-async def test_silent_port_is_told_with_its_last_words():
-    master, slave = os.openpty()
-    tty.setraw(slave)
-    link = await LinkClient.open(os.ttyname(slave))
-    os.write(master, b"MemoryError: no more\r\n")
-    with pytest.raises(PeerSilent, match=r"2 tries, 0\.1 s each(.|\n)*console: MemoryError: no"):
-        await link.hello(timeout_s=0.1, tries=2)
-    await link.close()
-    os.close(master)
-    os.close(slave)
-
-
-class Server:
-    """A board's port over TCP for one client: raw bytes, or RFC 2217."""
-
-    def __init__(self, path, scheme):
-        self._port = _PtyPort(path, timeout=0.02)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._rfc2217 = scheme == "rfc2217"
-        self.url = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._serve)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._thread.join(5)
-        self._listener.close()
-        self._port.close()
-
-    def _serve(self):
-        client, _address = self._listener.accept()
-        manager = serial.rfc2217.PortManager(self._port, client.makefile("wb", buffering=0))
-        client.settimeout(0.02)
-        while True:
-            try:
-                data = client.recv(4096)
-            except TimeoutError:
-                data = None
-            if data == b"":
-                return client.close()
-            if data:
-                plain = b"".join(manager.filter(data)) if self._rfc2217 else data
-                self._port.write(plain)
-            if data := self._port.read(self._port.in_waiting or 1):
-                client.sendall(b"".join(manager.escape(data)) if self._rfc2217 else data)
-
-
-class _PtyPort(serial.Serial):
-    """A pty has no modem lines."""
-
-    cts = dsr = ri = cd = property(lambda self: True)
-
-    def _update_dtr_state(self):
-        pass
-
-    def _update_rts_state(self):
-        pass
-
-
-@pytest.mark.parametrize("scheme", ["socket", "rfc2217"])
-def test_board_behind_a_network_port_works_as_one_at_hand(dicamm, scheme):
-    with Server(dicamm.path, scheme) as server:
-        assert dicamm.json("records", port=server.url)["device_id"] == DEFAULT_CLS
-
-
-# the same cable for mpremote
-
-
-def test_mpremote_works_on_the_same_cable_with_the_firmware_running(dicamm):
-    dicamm.run("status")
-    with open_port(dicamm.board) as port:
-        port.write(b"\x03")
-        read_until(port, b">>> ")
-    assert dicamm.board.pin(PIN_RELAY) == 0
-    assert mpremote(dicamm.path, "resume", "exec", "print(6 * 7)").strip() == "42"
-    dicamm.restart()
-    assert "records.key" in mpremote(dicamm.path, "fs", "ls")
-    dicamm.restart()
-
-
-def test_hand_over_brings_the_repl_and_opens_the_relay(dicamm):
-    dicamm.json("switch", "begin")
-
-    async def hand_over():
-        link = await LinkClient.open(dicamm.path)
-        await link.hello()
-        await link.hand_over()
-        await link.close()
-
-    asyncio.run(hand_over())
-    with open_port(dicamm.board) as port:
-        port.write(b"\r")
-        read_until(port, b">>> ")
-        port.write(b"6 * 7\r")
-        read_until(port, b"\r\n42\n>>> ")
-    assert dicamm.board.pin(PIN_RELAY) == 0
-    dicamm.restart()
-    dicamm.run("time", "--set")
-    deadline = time.monotonic() + 10
-    while dicamm.json("status")["open_uuid"] is not None:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert dicamm.json("records")["records"][-1]["event"] == "power-fail"
