@@ -15,6 +15,11 @@ from chains import until
 
 from clsbench.device.records import ENDS
 from clsbench.errors import ClsbenchError
+from clsbench.net.listener import TlsListener
+from clsbench.net.reverse import http_client_protocol
+from clsbench.net.tls import wan_client, wan_server
+from clsbench.smgw.core.profiles import EmtProfile, Endpoint
+from clsbench.smgw.wan import channels
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -109,6 +114,46 @@ async def test_a_command_comes_through_soon_after_all_roles_were_killed(run):
     await run.witnessed(uuid)
     await run.delivered()
     await run.gateway_gapless()
+
+
+class Quiet:
+    """A journal that keeps nothing."""
+
+    def event(self, *_, **__):
+        """Dropped."""
+
+    system = refused = event
+
+
+async def test_a_connect_ends_the_pause_before_the_next_try(run, monkeypatch):
+    chain, pki = run.chain, run.chain.pki
+    monkeypatch.setattr(channels, "RETRY_MIN_S", 60.0)  # as after hours of a participant's absence
+    server = wan_server(pki.emt(chain.names.emt).tls, pki.wan_trust)
+    arrived: list = []
+
+    def listener() -> TlsListener:
+        return TlsListener(
+            server, lambda _p: http_client_protocol(arrived.append), lambda *_: None
+        )
+
+    first = listener()
+    port = await first.start("127.0.0.1", 0)
+    endpoint = Endpoint("127.0.0.1", port)
+    emt = EmtProfile(chain.names.emt, endpoint, endpoint, (chain.names.cls,))
+    client = wan_client(pki.smgw.tls, pki.wan_trust)
+    kept = channels.EmtChannels(client, None, Quiet(), 60)
+    try:
+        await kept.connect(emt, 5)
+        arrived[0].close()
+        await first.close()
+        await until(lambda: kept.states()[emt.name] == "closed")
+        second = listener()
+        await second.start("127.0.0.1", port)
+        await kept.connect(emt, 2)
+        assert kept.states() == {emt.name: "open"}
+    finally:
+        await kept.close()
+        await second.close()
 
 
 async def switch_on_and_off(run, uuids: list[str], stop: asyncio.Event) -> None:

@@ -34,11 +34,20 @@ class Backoff:
         """The last try went well."""
         self._next_s = RETRY_MIN_S
 
-    async def pause(self) -> None:
-        """Sleeps, in real time, before the next try."""
+    async def pause(self, hurry: asyncio.Event | None = None) -> None:
+        """Sleeps, in real time, before the next try; `hurry` ends the pause, and is cleared."""
         pause_s = self._next_s * random.uniform(0.5, 1.5)
         self._next_s = min(self._max_s, self._next_s * 2)
-        await asyncio.sleep(pause_s)
+        if hurry is None:
+            await asyncio.sleep(pause_s)
+            return
+        try:
+            async with asyncio.timeout(pause_s):
+                await hurry.wait()
+        except TimeoutError:
+            return
+        hurry.clear()
+        self.reset()
 
 
 class Channel:
@@ -57,6 +66,7 @@ class Channel:
     ):
         self.opened = asyncio.Event()
         self.last_problem = ""
+        self.wanted = asyncio.Event()  # set it to end the pause before the next try
         self._kind = kind
         self._endpoint = endpoint
         self._context = context
@@ -82,7 +92,7 @@ class Channel:
             )
             if was_open:
                 backoff.reset()
-            await backoff.pause()
+            await backoff.pause(self.wanted)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         return await self._handler(self._peer, request)
@@ -156,6 +166,8 @@ class EmtChannels:
             )
             self._channels[emt.name] = (channel, asyncio.create_task(channel.run()))
         channel, _ = self._channels[emt.name]
+        if not fresh and not channel.opened.is_set():
+            channel.wanted.set()  # the participant was away and asks for it now
         try:
             async with asyncio.timeout(within_s):
                 await channel.opened.wait()
