@@ -268,6 +268,8 @@ def test_power_before_its_command_fails():
     told = history()
     told[1] = (at_ms(5) - 1, True, LOAD_W)
     failing("load_only_commanded", history=told)
+    told[1] = (at_ms(5), True, LOAD_W)
+    assert verdict("load_only_commanded", history=told).ok
 
 
 def test_a_load_that_never_drew_power_fails():
@@ -318,7 +320,20 @@ def test_a_signature_that_covers_nothing_fails():
     failing("altered_gateway_record_detected", verify_cms=blind)
 
 
-@pytest.mark.parametrize("stored_ms", [[251.0], [1.0, 260.0, 9000.0]])
+def test_what_is_altered_in_a_signed_record_is_a_digit_of_the_register():
+    seen = []
+
+    def listen(signed):
+        seen.append(signed)
+        return verify_signed(signed)
+
+    last = evidence().gateway[-1]
+    assert verdict("altered_gateway_record_detected", verify_cms=listen).ok
+    (at,) = [at for at, byte in enumerate(last.cms) if byte != seen[-1][at]]
+    assert last.cms[at - 6 : at] == b'"raw":'
+
+
+@pytest.mark.parametrize("stored_ms", [[250.0], [1.0, 260.0, 9000.0]])
 def test_slow_commands_fail(stored_ms):
     commanded = [replace(one, latencies_ms=stored_ms) for one in outcome().commanded]
     failing("command_latency", outcome=outcome(commanded=commanded))
