@@ -4,8 +4,9 @@ Knows which address to try next, no frames and no time. Slaves whose address fit
 once; where that garbles the line, one more digit is set, 0 to 9.
 """
 
+MAX_ATTEMPTS = 5000  # enough for 250 slaves whose addresses share half their digits
+
 _DIGITS = 8
-_MAX_FOUND = 250
 _ANY = 0xF
 
 # what an attempt gave
@@ -20,13 +21,15 @@ class SecondarySearch:
 
     found: secondary addresses (8 bytes as the slaves send them), in the order found.
     ambiguous: identifications of eight digits that several slaves have: they differ in
-    manufacturer, version or medium only. attempts: selections so far.
+    manufacturer, version or medium only, or answer with nothing that can be understood.
+    attempts: selections so far; complete: the search got to its end before MAX_ATTEMPTS.
     """
 
     def __init__(self):
         self.found = []
         self.ambiguous = []
         self.attempts = 0
+        self.complete = False
         self._digits = []  # set digits, most significant first; the last is being tried
         self._begun = False
 
@@ -35,13 +38,16 @@ class SecondarySearch:
         if not self._begun:
             self._begun = True
         elif not self._digits:
+            self.complete = True
+            return None
+        if self.attempts == MAX_ATTEMPTS:
             return None
         self.attempts += 1
         return self._address()
 
     def told(self, outcome, address=None):
         """outcome: NOBODY, ONE (address: the secondary address that its data told) or SEVERAL."""
-        if outcome == SEVERAL and len(self._digits) < _DIGITS and len(self.found) < _MAX_FOUND:
+        if outcome == SEVERAL and len(self._digits) < _DIGITS:
             self._digits.append(0)
             return
         if outcome == SEVERAL:
