@@ -186,30 +186,48 @@ class HdlcPrimary(_Station):
 class HdlcSecondary(_Station):
     """The meter's side: it answers, and only when asked.
 
-    receive() returns (news, frame to send now or None); give() lays information ready for
-    the next time we are asked.
+    receive() tells what a command says; give() lays information ready; answer() returns the
+    frame to send now, None where we were not asked.
     """
+
+    def __init__(self, own, other):
+        super().__init__(own, other)
+        self._reply = None  # kind of frame owed; INFORMATION: whatever waits
 
     def give(self, information, segmented=False):
         """Raises ValueError when the last is not taken yet, or it is too long."""
         self._give(information, segmented)
 
     def receive(self, frame):
-        """Takes a command and answers it, where it asks for an answer. Never raises."""
+        """What a command says; see the list above. Never raises."""
         if not self._for_us(frame):
-            return NOTHING, None
+            return NOTHING
+        news, reply = self._take(frame)
+        if frame.final:
+            self._reply = reply
+        return news
+
+    def answer(self):
+        """The frame to send now; None: nobody asked."""
+        kind = self._reply
+        self._reply = None
+        if kind is None:
+            return None
+        return self._turn() if kind == hdlc.INFORMATION else self._frame(kind)
+
+    def _take(self, frame):
+        """(news, kind of the reply) for a frame to us."""
         kind = frame.kind
         if kind == hdlc.SNRM or kind == hdlc.DISC:
             was = self.connected
             self._reset(kind == hdlc.SNRM)
             if kind == hdlc.DISC and not was:
-                return NOTHING, self._frame(hdlc.DM)
-            return (CONNECTED if self.connected else DISCONNECTED), self._frame(hdlc.UA)
+                return NOTHING, hdlc.DM
+            return CONNECTED if self.connected else DISCONNECTED, hdlc.UA
         if not self.connected:
             self._discard("state")
-            return NOTHING, self._frame(hdlc.DM) if frame.final else None
+            return NOTHING, hdlc.DM
         if kind not in (hdlc.INFORMATION, hdlc.RR, hdlc.RNR, hdlc.REJ):
             self._discard("kind")
-            return NOTHING, self._frame(hdlc.FRMR) if frame.final else None
-        news = self._accept(frame)
-        return news, self._turn() if frame.final else None
+            return NOTHING, hdlc.FRMR
+        return self._accept(frame), hdlc.INFORMATION

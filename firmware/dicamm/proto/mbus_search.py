@@ -6,6 +6,8 @@ once; where that garbles the line, one more digit is set, 0 to 9.
 
 MAX_ATTEMPTS = 5000  # enough for 250 slaves whose addresses share half their digits
 
+MAX_AMBIGUOUS = 32
+
 _DIGITS = 8
 _ANY = 0xF
 
@@ -21,7 +23,8 @@ class SecondarySearch:
 
     found: secondary addresses (8 bytes as the slaves send them), in the order found.
     ambiguous: identifications of eight digits that several slaves have: they differ in
-    manufacturer, version or medium only, or answer with nothing that can be understood.
+    manufacturer, version or medium only, or answer with nothing that can be understood;
+    the first MAX_AMBIGUOUS.
     attempts: selections so far; complete: the search got to its end before MAX_ATTEMPTS.
     """
 
@@ -50,7 +53,7 @@ class SecondarySearch:
         if outcome == SEVERAL and len(self._digits) < _DIGITS:
             self._digits.append(0)
             return
-        if outcome == SEVERAL:
+        if outcome == SEVERAL and len(self.ambiguous) < MAX_AMBIGUOUS:
             self.ambiguous.append(self._address()[:4])
         elif outcome == ONE and address is not None and address not in self.found:
             self.found.append(bytes(address))
