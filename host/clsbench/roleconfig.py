@@ -9,6 +9,7 @@ import logging
 import signal
 import sys
 import tomllib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Protocol, TypeVar
 
@@ -82,6 +83,10 @@ class Service(Protocol):
 Model = TypeVar("Model", bound=BaseModel)
 
 
+async def _wait(ended: asyncio.Event) -> None:
+    await ended.wait()
+
+
 def load_config(path: Path, model: type[Model]) -> Model:
     """Reads and checks a TOML file. Raises BadInput naming file, key and remedy.
 
@@ -118,8 +123,13 @@ def log_to_stderr(role: str) -> None:
     )
 
 
-async def run_until_signal(role: str, service: Service) -> None:
-    """Starts the service, prints the one ready line, ends on SIGTERM or SIGINT."""
+async def run_until_signal(
+    role: str, service: Service, run_until: Callable[[asyncio.Event], Awaitable[object]] = _wait
+) -> None:
+    """Starts the service, prints the one ready line, ends on SIGTERM or SIGINT.
+
+    run_until: returns when the event is set, or raises when the service cannot go on.
+    """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -128,7 +138,7 @@ async def run_until_signal(role: str, service: Service) -> None:
         ports = await service.start()
         sys.stdout.write(json.dumps({"ready": True, "role": role, "ports": ports}) + "\n")
         sys.stdout.flush()
-        await ended.wait()
+        await run_until(ended)
     finally:
         await service.stop()
 

@@ -156,7 +156,7 @@ async def running(
     finally:
         if pusher is not None:
             pusher.cancel()
-        await gateway.close()
+        await gateway.stop()
         if meter is None:
             own.close()
 

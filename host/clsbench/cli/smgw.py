@@ -1,8 +1,6 @@
 """`clsbench smgw`: the gateway as a process of its own."""
 
 import asyncio
-import json
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,16 +27,8 @@ def serve(config: Path) -> None:
 
 
 async def _serve(config: "SmgwConfig") -> None:
+    from clsbench.roleconfig import run_until_signal
     from clsbench.smgw.service import Gateway
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     gateway = Gateway(config)
-    try:
-        ports = await gateway.start()
-        print(json.dumps({"ready": True, "role": "smgw", "ports": ports}), flush=True)
-        await gateway.run_until(stop)
-    finally:
-        await gateway.close()
+    await run_until_signal("smgw", gateway, gateway.run_until)

@@ -5,7 +5,6 @@ records CMS SignedData around JSON; keys and the signature check are handed in. 
 behind the last record of a series cannot be seen from the records alone.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from clsbench.device.records import (
     read_unchecked,
 )
 from clsbench.errors import ClsbenchError
+from clsbench.smgw.core.records import read_content
 
 DEVICE, GATEWAY, UNKNOWN = "device", "gateway", "unknown"
 DEVICE_SUFFIX, GATEWAY_SUFFIX = ".cbor", ".cms.der"
@@ -179,9 +179,9 @@ class _Gateways:
     def take(self, name: str, data: bytes) -> str:
         try:
             content, signer = self._verify(data)
+            record = read_content(content)
         except ClsbenchError as error:
             raise _Fault(str(error)) from error
-        record = _gateway_content(content)
         smgw_id, profile_id, seq = record["smgw_id"], record["profile_id"], record["seq"]
         if smgw_id != signer:
             raise _Fault(f"is of {smgw_id}, but was signed by {signer}")
@@ -258,22 +258,6 @@ def _repeats(items: list[_Item], place: str, differing: bool) -> list[str]:
 
 def _span(first: int, last: int) -> str:
     return f"record {first} is" if first == last else f"records {first} to {last} are"
-
-
-def _gateway_content(content: bytes) -> dict[str, Any]:
-    try:
-        record = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise _Fault(f"signed content is not JSON: {error}") from error
-    kinds = {"type": str, "smgw_id": str, "profile_id": str, "seq": int}
-    if not isinstance(record, dict):
-        raise _Fault("signed content is no JSON object")
-    for name, kind in kinds.items():
-        if type(record.get(name)) is not kind:
-            raise _Fault(f"signed content is no gateway record: '{name}' is missing or wrong")
-    if record["seq"] < 1:
-        raise _Fault(f"signed content is no gateway record: its number is {record['seq']}")
-    return record
 
 
 def _event_of(record: dict[str, Any]) -> str:

@@ -4,7 +4,6 @@ Knows the rules a delivery must meet: signer, content, seal, sender. Durable sto
 duplicates are the store's. Every refusal is an event and a line of the log.
 """
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from clsbench.errors import BadInput, ClsbenchError, PeerRefused
 from clsbench.eventlog import EventLog
 from clsbench.net.serving import refusal
 from clsbench.net.tls import Peer
+from clsbench.smgw.core.records import read_content
 
 GATEWAY_PATH = "/emt/v1/records"
 DEVICE_PREFIX = "/emt/v1/cls-records/"
@@ -97,7 +97,7 @@ class Delivery:
         return web.json_response({"stored": True})
 
     def _gateway_record(self, content: bytes, der: bytes) -> GatewayRecord:
-        fields = _json_record(content)
+        fields = read_content(content)
         return GatewayRecord(
             fields["smgw_id"],
             fields["profile_id"],
@@ -183,19 +183,3 @@ def _check_device_record(known: KnownCls, record: SealedRecord) -> None:
         raise PeerRefused(f"device record {record.seq} of {cls_id}: seal does not hold: altered")
     if record.cls_id not in (None, cls_id):
         raise PeerRefused(f"device record {record.seq} of {record.cls_id} came as {cls_id}'s")
-
-
-def _json_record(content: bytes) -> dict[str, Any]:
-    try:
-        fields = json.loads(content)
-    except ValueError as error:
-        raise BadInput(f"signed content is not JSON: {error}") from error
-    needed = {"smgw_id": str, "profile_id": str, "seq": int, "type": str}
-    if not isinstance(fields, dict):
-        raise BadInput("signed content is no JSON object")
-    for name, kind in needed.items():
-        if type(fields.get(name)) is not kind:
-            raise BadInput(f"signed content: {name} is missing or no {kind.__name__}")
-    if fields["type"] not in ("taf7", "taf16") or fields["seq"] < 1:
-        raise BadInput(f"signed content: type {fields['type']!r}, seq {fields['seq']}")
-    return fields

@@ -15,22 +15,13 @@ from typing import Any
 
 import cbor2
 
+from clsbench.device.records import EVENTS
 from clsbench.errors import BadInput
 
 COSE_MAC0 = 17
 HMAC_256 = cbor2.dumps({1: 5}, canonical=True)
 KEY_BYTES = 32
 MAX_SEALED_BYTES = 1024
-EVENTS = {
-    1: "begin",
-    2: "end",
-    3: "change",
-    4: "refused",
-    5: "failsafe",
-    6: "tamper",
-    7: "power-fail",
-    8: "boot",
-}
 
 
 @dataclass(frozen=True)

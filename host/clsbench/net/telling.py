@@ -6,6 +6,7 @@ the answer is JSON like every other refusal, and somebody can write it into a lo
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -14,14 +15,18 @@ Told = Callable[[int, str], object]  # HTTP status and reason of a refusal
 
 
 class TellingConnection(web.RequestHandler):
-    """A connection of `server`; told(status, reason): what aiohttp refused on it."""
+    """A connection of `server`; told(status, reason): what aiohttp refused on it.
 
-    def __init__(self, server: web.Server, told: Told, keepalive_s: float):
+    limits: as aiohttp's RequestHandler takes them.
+    """
+
+    def __init__(self, server: web.Server, told: Told, keepalive_s: float, **limits: Any):
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=keepalive_s,
             access_log=None,  # pyright: ignore[reportArgumentType]
+            **limits,
         )
         self._told = told
 

@@ -36,7 +36,7 @@ PROFILES_FACT = "profiles-digest"
 
 
 class Gateway:
-    """One gateway. `start`, then `run_until`, then `close`, whatever happened."""
+    """One gateway. `start`, then `run_until`, then `stop`, whatever happened."""
 
     def __init__(self, config: SmgwConfig):
         self._config = config
@@ -82,7 +82,7 @@ class Gateway:
         finally:
             stopped.cancel()
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """Ends everything; what was taken on is written before this returns."""
         await self._han.close()
         for task in self._tasks:

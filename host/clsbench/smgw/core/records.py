@@ -10,13 +10,16 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from clsbench.errors import BadInput
 from clsbench.smgw.core import status
+from clsbench.smgw.core.fields import FieldError, object_body, text_field, uint_field, uuid_field
 from clsbench.smgw.core.profiles import TafProfile
 from clsbench.smgw.core.readings import OriginalReading
 from clsbench.smgw.core.taf7 import Slot
 from clsbench.smgw.core.taf16 import Announcement
 
 SYNCHRONISED = "synchronised"
+MAX_NAME_BYTES = 256  # of a gateway's or a profile's name
 MAX_DEVIATION_MS = 27_000  # 3 % of a registration period of 900 s
 
 
@@ -71,6 +74,29 @@ def content_bytes(record: dict[str, Any]) -> bytes:
     """The bytes to be signed."""
     text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8")
+
+
+def read_content(content: bytes) -> dict[str, Any]:
+    """The record in signed bytes, whoever made them.
+
+    Its type, smgw_id, profile_id, number and, where it has one, UUID are sound; nothing else of
+    it is looked at. Raises BadInput saying what is wrong.
+    """
+    try:
+        record = object_body(json.loads(content))
+        if text_field(record, "type", 5) not in ("taf7", "taf16"):
+            raise FieldError("type: expected taf7 or taf16")
+        for name in ("smgw_id", "profile_id"):
+            text_field(record, name, MAX_NAME_BYTES)
+        if uint_field(record, "seq") < 1:
+            raise FieldError("seq: expected a number from 1")
+        if record.get("uuid") is not None:
+            uuid_field(record, "uuid")
+    except FieldError as error:
+        raise BadInput(f"signed content is no gateway record: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"signed content is not JSON: {error}") from error
+    return record
 
 
 def _common(
