@@ -52,7 +52,8 @@ def device_layers() -> Iterator[str]:
             if target in LAYERS and layer in LAYERS and _above(target, layer):
                 yield _at(path, line, f"{layer} must not import {name}")
             if target == "drivers" and layer not in ("drivers", "app"):
-                yield _at(path, line, f"{layer} must not import {name}: ports come as arguments")
+                where = layer or path.name
+                yield _at(path, line, f"{where} must not import {name}: ports come as arguments")
             if target == "codes" and layer == "proto":
                 yield _at(path, line, "proto must not import dicamm.codes")
             if name == "dicamm.code_texts" and path.name != "code_texts.py":

@@ -74,7 +74,7 @@ DEVICE_RULES = {
         "from dicamm.drivers import net",
         "link must not import dicamm.drivers: ports come as arguments",
     ),
-    "drivers from the root": ("a.py", "import dicamm.drivers.led", "None must not import"),
+    "drivers from the root": ("a.py", "import dicamm.drivers.led", "a.py must not import dicamm"),
     "codes in proto": ("proto/a.py", "from dicamm import codes", "proto must not import dicamm.c"),
     "texts on the device": ("app/a.py", "from dicamm import code_texts", "texts stay on the host"),
     "hardware in a layer": ("app/a.py", "import machine", "only drivers import machine"),
