@@ -17,9 +17,9 @@ def content(folder):
 def test_a_folder_is_made_with_those_above_it(tmp_path):
     out = tmp_path / "a" / "b"
     space = Workspace.prepare(out)
-    assert (space.out, space.work) == (out, out / "work")
+    assert (space.out, space.work) == (out, out / "parts")
     assert space.events == out / "events.jsonl" and not space.events.exists()
-    assert content(out) == [".clsbench-demo", "work"]
+    assert content(out) == [".clsbench-demo", "parts"]
 
 
 def test_paths_are_absolute_wherever_the_caller_stands(tmp_path, monkeypatch):
@@ -56,7 +56,7 @@ def test_what_an_earlier_demo_left_is_gone(tmp_path):
     (space.work / "deep" / "key").write_text("old")
     (tmp_path / "result.json").write_text("{}")
     Workspace.prepare(tmp_path)
-    assert content(tmp_path) == [".clsbench-demo", "work"] and content(space.work) == []
+    assert content(tmp_path) == [".clsbench-demo", "parts"] and content(space.work) == []
 
 
 def test_what_a_link_inside_points_to_is_left_alone(tmp_path):
@@ -67,7 +67,7 @@ def test_what_a_link_inside_points_to_is_left_alone(tmp_path):
     (out / "folder").symlink_to(elsewhere)
     (out / "file").symlink_to(elsewhere / "letter.txt")
     Workspace.prepare(out)
-    assert content(out) == [".clsbench-demo", "work"] and content(elsewhere) == ["letter.txt"]
+    assert content(out) == [".clsbench-demo", "parts"] and content(elsewhere) == ["letter.txt"]
 
 
 def test_a_folder_that_cannot_be_removed_itself_is_emptied(tmp_path):

@@ -24,7 +24,7 @@ class Workspace:
     @property
     def work(self) -> Path:
         """What the parts keep for themselves."""
-        return self.out / "work"
+        return self.out / "parts"
 
     @classmethod
     def prepare(cls, out: Path) -> "Workspace":
