@@ -137,8 +137,8 @@ class WmbusTelegram:
         if fields & 0x40 or data[2]:
             return data, FRAGMENT
         at = 4
-        if fields & 0x20 and at < end:
-            self._control = data[at]
+        if fields & 0x20:
+            self._control = data[at] if at < end else 0
             at += 1
         if fields & 0x02:
             at += 2  # key information
