@@ -265,7 +265,6 @@ def test_fragments_and_broken_layers():
         ("8f 20", wmbus.LAYER),
         ("7a 2a 00 10", "header"),
         ("55", "ci"),
-        ("", "ci"),
         ("90 02 0000 78", None),
     ):
         found = opened(telegram(HEAD + text))
