@@ -40,7 +40,7 @@ def transactions():
         client.timeout()
         assert client.status == status
         if status == DONE:
-            assert client.payload[0] == 0x43 and client.register_count == 2
+            assert client.payload[0] == 0x43 and len(client.payload) == 4
     client.read(1, 4, 0, 80)
     for piece in PIECES:
         client.feed(piece)

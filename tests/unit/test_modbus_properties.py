@@ -60,10 +60,9 @@ def outcome(operation: str, chunks: list[bytes], last: bool):
         client.status,
         client.error,
         client.exception_code,
-        client.register_count,
         bytes(client.payload),
         client.discarded,
-        client.expected_bytes,
+        client.expected_bytes if client.status == modbus.PENDING else None,
     )
 
 

@@ -5,7 +5,7 @@ Knows one transaction at a time. Has no clock: the caller keeps the silence befo
 A request allocates nothing on the heap once each size of reply has been seen.
 """
 
-from dicamm.proto.modbus_loops import copy_bytes, put_read, put_words, take_reply
+from dicamm.proto.modbus_loops import copy_bytes, put_read, take_reply
 from dicamm.proto.modbus_pdu import (
     CRC,
     DONE,
@@ -69,9 +69,21 @@ __all__ = (
 MAX_STRAY = const(4)  # foreign bytes borne before a reply
 RX_SIZE = const(288)  # twice MAX_STRAY, the longest echo or reply (255), the shorter other
 
+_ALL = const(0x10000)
+_PENDING = const(
+    1
+)  # PENDING and DONE once more: inlined, which const() does in its own module only
+_DONE = const(2)
 _HEADER = const(3)  # bytes after which a frame can be told from another
 _NEXT = const(0)  # no reply begins here
 _AGAIN = const(-1)  # look again: settled, or an echo was passed
+
+_len = len  # MicroPython finds a global at once, a builtin after a search
+
+
+def _take_nothing(request, data, kept, size, count):
+    """Stands for take_reply where every reply has an echo before it."""
+    return 0
 
 
 class RtuClient:
@@ -86,53 +98,47 @@ class RtuClient:
     over and counted. The reply to a single write equals its request: on a bus that echoes, give
     local_echo=True, else the echo would confirm the write.
 
-    expected_bytes: missing to a regular reply, 0 when nothing is awaited; an exception is shorter.
+    expected_bytes: while PENDING, missing to a regular reply; an exception is shorter.
     payload: the register bytes (memoryview) after DONE, valid until the next request.
     discarded: "stray" and "trailing" count bytes, "echo" echoes, the others refused replies.
     Total: no received byte raises. ValueError only for a request that Modbus cannot say.
     """
 
-    # No property here: one would make MicroPython search the class at every attribute it stores.
+    # For MicroPython: no property, which would make it search the class at every attribute it
+    # stores; functions of at most 11 words (arguments, locals, stack), which take no heap. A
+    # regular transaction sets three attributes; what else there is changes in _expect.
 
     def __init__(self, local_echo=False):
         self.discarded = {"stray": 0, "trailing": 0, "echo": 0}
         for error in range(SHORT, EXCEPTION):
             self.discarded[ERROR_NAMES[error]] = 0
         self.status = IDLE
-        self.error = NONE
-        self.exception_code = 0
-        self.register_count = 0
-        self.expected_bytes = 0
         self._local_echo = local_echo
+        self._take = _take_nothing if local_echo else take_reply
         self._tx = bytearray(MAX_FRAME)
-        self._tx_length = 8
         self._rx = bytearray(RX_SIZE)
         self._request = memoryview(self._tx)[:8]
         self._requests = {8: self._request}  # length -> view
         self._nothing = memoryview(self._rx)[:0]
         self._payloads = {0: self._nothing}  # registers -> view
-        self.payload = self._nothing
-        self._fresh = 0  # registers of a read that no byte has come for yet, else 0
-        self._count = 0  # registers asked for; 0 for a write
-        self._length = 0  # of the regular reply
-        self._view = self._nothing  # where its registers will stand
+        # _fresh: registers of a read that no byte has come for yet, else 0
+        # _usual: registers of the last read if its reply was regular, else -1
+        # _count: registers asked for, 0 for a write; _length: of the regular reply
+        # _view: where its registers will stand; _tx_length: of the request
+        self._expect(0, 0)
         self._restart()
 
     def read(self, unit, function, address, count):
         """The request (memoryview) for `count` registers; function 3 or 4."""
-        too_big = (unit | function | address | count) >> 16  # or negative
-        if too_big or not put_read(self._tx, unit, function, address, count):
+        if (unit | function | address | count) >> 16 or not put_read(
+            self._tx, unit, function, address, count
+        ):
             raise ValueError("Modbus read: unit 1..247, function 3 or 4, address, count 1..125")
-        if count != self._count:
+        if count != self._usual:
             self._expect(count, READ_OVERHEAD + 2 * count)
         self._fresh = count
-        if self.error:
-            self.error = NONE
-            self.exception_code = 0
-        self.register_count = 0
-        self.expected_bytes = self._length
         self.payload = self._nothing
-        self.status = PENDING
+        self.status = _PENDING
         return self._request
 
     def write_single(self, unit, address, value):
@@ -143,31 +149,19 @@ class RtuClient:
         """The request (memoryview) that sets len(values) holding registers, function 16."""
         return self._write(unit, put_write_multiple(self._tx, 0, unit, address, values))
 
-    def feed(self, data, count=None):
+    def feed(self, data, count=_ALL):
         """Takes the first `count` bytes of `data` (all without it). Returns the status."""
-        size = len(data)
-        if count is not None and count < size:
+        size = _len(data)
+        if count < size:
             size = count
         if self._fresh:
-            if not self._local_echo and take_reply(self._tx, data, self._rx, size, self._fresh):
+            if self._take(self._tx, data, self._rx, size, self._fresh):
                 self._fresh = 0
-                self.expected_bytes = 0
-                self.register_count = self._count
                 self.payload = self._view
-                self.status = DONE
-                if size > self._length:
-                    self.discarded["trailing"] += size - self._length
-                return DONE
+                self.status = _DONE
+                return _DONE
             self._restart()
         return self._feed_slowly(data, size)
-
-    def registers(self, target):
-        """Puts the registers of a reply as integers into `target`, an array of 16-bit words
-        ("H"). Returns how many. Raises ValueError when it is too small."""
-        if len(target) < self.register_count:
-            raise ValueError("room for fewer registers than were read")
-        put_words(target, self.payload, self.register_count)
-        return self.register_count
 
     def timeout(self):
         """The deadline has passed, or the line has been silent after bytes. Returns the status.
@@ -181,7 +175,6 @@ class RtuClient:
             self._judge(True)
         if self.status == PENDING:
             self._fail(self._diagnosis())
-        self.expected_bytes = 0
         return self.status
 
     def _write(self, unit, length):
@@ -191,53 +184,50 @@ class RtuClient:
         self._expect(0, WRITE_REPLY_LENGTH)
         self._restart()
         self._tx_length = length
-        self.error = NONE
-        self.exception_code = 0
-        self.register_count = 0
-        self.expected_bytes = WRITE_REPLY_LENGTH
-        self.payload = self._nothing
         self.status = PENDING
         if length not in self._requests:
             self._requests[length] = memoryview(self._tx)[:length]
         return self._requests[length]
 
     def _expect(self, count, length):
+        """Makes ready for replies of this length: when it changes, and after anything odd."""
         if count not in self._payloads:
             self._payloads[count] = memoryview(self._rx)[_HEADER : _HEADER + 2 * count]
         self._view = self._payloads[count]
+        self._usual = count
         self._count = count
         self._length = length
         self._tx_length = 8
+        self.expected_bytes = length
+        self.error = NONE
+        self.exception_code = 0
 
     def _restart(self):
-        """No byte has come yet."""
+        """No byte has come yet, and no regular reply in one piece is to be had any more."""
         self._fresh = 0
+        self._usual = -1
         self._have = 0  # bytes received
         self._need = _HEADER  # the count of bytes at which the next decision can fall
         self._base = 0  # where the reply may begin: behind the echo
         self._start = 0  # where it is looked for now
         self._echo_seen = False
         self._flaw = NONE  # the best explanation so far
+        self.payload = self._nothing
 
     def _feed_slowly(self, data, size):
         at = 0
         while at < size and self.status == PENDING:
-            have = self._have
-            take = self._need - have
+            take = self._need - self._have
             if take > size - at:
                 take = size - at
-            copy_bytes(self._rx, have, data, at, take)
-            have += take
+            copy_bytes(self._rx, self._have, data, at, take)
             at += take
-            self._have = have
-            if have >= self._need and not self._regular(have):
+            self._have += take
+            if self._have >= self._need and not self._regular(self._have):
                 self._judge(False)
         if at < size:
             self.discarded["trailing"] += size - at
-        if self.status == PENDING:
-            self.expected_bytes = max(self._start + self._length - self._have, 1)
-        else:
-            self.expected_bytes = 0
+        self.expected_bytes = max(self._start + self._length - self._have, 1)
         return self.status
 
     def _regular(self, have):
@@ -346,7 +336,6 @@ class RtuClient:
             self.discarded["stray"] += at - self._base
             copy_bytes(self._rx, 0, self._rx, at, self._length)
         self.payload = self._view
-        self.register_count = self._count
         self.status = DONE
 
     def _fail(self, error):

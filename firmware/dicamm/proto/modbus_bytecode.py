@@ -26,14 +26,14 @@ def put_read(frame, unit, function, address, count):
 
 
 def take_reply(request, data, kept, size, count):
-    """Copies the reply to a read of `count` registers that data[:size] begins with into `kept`.
+    """Copies the reply to a read of `count` registers, if data[:size] is one, into `kept`.
 
-    Returns 1; 0 (and `kept` is of no use) where no whole reply with the request's unit and
-    function, the right byte count and a fitting CRC begins there, or where an echo of the request
-    would begin alike.
+    Returns 1; 0 (and `kept` is of no use) for anything but a whole reply with the request's unit
+    and function, the right byte count and a fitting CRC, and where an echo of the request would
+    begin alike.
     """
     length = 5 + 2 * count
-    if size < length or request[2] == 2 * count:
+    if size != length or request[2] == 2 * count:
         return 0
     if data[2] != 2 * count or data[1] != request[1] or data[0] != request[0]:
         return 0

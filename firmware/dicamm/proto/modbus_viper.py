@@ -7,9 +7,15 @@ Same names, same results. Buffers are trusted to be as long as their use says. A
 a loop come first: viper keeps the first three variables in registers.
 """
 
+from array import array
+
 import micropython
 
 from dicamm.proto.crc import MODBUS_TABLE
+
+_FURTHER = array("H", MODBUS_TABLE)  # what a byte makes of the CRC when a zero byte follows it
+for _byte in range(256):
+    _FURTHER[_byte] = _FURTHER[_byte] >> 8 ^ MODBUS_TABLE[_FURTHER[_byte] & 0xFF]
 
 
 @micropython.viper
@@ -36,29 +42,35 @@ def put_read(frame: ptr8, unit: int, function: int, address: int, count: int) ->
 
 @micropython.viper
 def take_reply(request: ptr8, data: ptr8, kept: ptr8, size: int, count: int) -> int:
-    """See modbus_bytecode.take_reply."""
+    """See modbus_bytecode.take_reply. The CRC takes two bytes at a time: table[crc ^ low] and
+    table[crc >> 8 ^ high] are looked up side by side, the former one byte further on."""
     length = 5 + 2 * count
-    if size < length or request[2] == 2 * count:
+    if size != length or request[2] == 2 * count:
         return 0
     if data[2] != 2 * count or data[1] != request[1] or data[0] != request[0]:
         return 0
     table = ptr16(MODBUS_TABLE)
-    crc = 0xFFFF
-    index = 0
+    further = ptr16(_FURTHER)
+    kept[0] = data[0]
+    crc = 0xFF ^ table[0xFF ^ data[0]]
+    index = 1
     while index < length:
-        kept[index] = data[index]
-        crc = (crc >> 8) ^ table[(crc ^ data[index]) & 0xFF]
-        index += 1
+        low = data[index]
+        kept[index] = low
+        low ^= crc
+        high = data[index + 1]
+        kept[index + 1] = high
+        crc = further[low & 0xFF] ^ table[(crc >> 8) ^ high]
+        index += 2
     return 0 if crc else 1
 
 
 @micropython.viper
 def put_words(target: ptr16, payload: ptr8, count: int):
     """See modbus_bytecode.put_words."""
-    at = 0
-    for index in range(count):
-        target[index] = payload[at] << 8 | payload[at + 1]
-        at += 2
+    while count:
+        count -= 1
+        target[count] = payload[2 * count] << 8 | payload[2 * count + 1]
 
 
 @micropython.viper
