@@ -30,9 +30,37 @@ async def connect(host, port, context, server_name):
     """An asyncio stream (reader and writer in one) to `host`. Raises OSError."""
     address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
     raw = socket.socket(address[0], address[1], address[2])
+    stream = None
+    try:
+        await _reach(raw, address[-1])
+        wrapped = context.wrap_socket(
+            raw, server_hostname=server_name, do_handshake_on_connect=False
+        )
+        stream = _TlsStream(wrapped, raw)
+    finally:  # refused, or given up by the caller: a board has few sockets, and no one else closes
+        if stream is None:
+            raw.close()
+    return stream
+
+
+class _TlsStream(asyncio.StreamReader):
+    """MicroPython's TLS socket, closed after an error, leaves the one under it open."""
+
+    def __init__(self, wrapped, raw):
+        super().__init__(wrapped)
+        self._raw = raw
+
+    async def wait_closed(self):
+        try:
+            await super().wait_closed()
+        finally:
+            self._raw.close()
+
+
+async def _reach(raw, address):
     raw.setblocking(False)
     try:
-        raw.connect(address[-1])
+        raw.connect(address)
     except OSError as error:
         if error.errno != errno.EINPROGRESS:
             raise
@@ -41,5 +69,3 @@ async def connect(host, port, context, server_name):
     poll.register(raw, select.POLLOUT)
     while not poll.poll(0):
         await asyncio.sleep_ms(2)
-    wrapped = context.wrap_socket(raw, server_hostname=server_name, do_handshake_on_connect=False)
-    return asyncio.StreamReader(wrapped)
