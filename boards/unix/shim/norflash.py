@@ -116,8 +116,11 @@ class NorFile:
             self._program(base + start, view[start : start + self.page_size])
 
     def _erase(self, sector):
+        # page by page: a whole sector of ones is more than a full heap has in one piece
         self._file.seek(self._position(sector, 0, self.sector_size))
-        self._file.write(b"\xff" * self.sector_size)
+        ones = b"\xff" * self.page_size
+        for _ in range(self.sector_size // self.page_size):
+            self._file.write(ones)
         self.erases += 1
 
     def _fill(self, size):
