@@ -44,6 +44,17 @@ async def until(condition: Callable[[], Any], seconds: float = LATE_S, what: str
     return found
 
 
+async def status_when(
+    link: LinkClient, claim: Callable[[dict[str, Any]], bool], seconds: float = LATE_S
+) -> dict[str, Any]:
+    """The device's first status of which `claim` is true; fails the test after `seconds`."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not claim(status := await link.status()):
+        assert asyncio.get_running_loop().time() < deadline, status
+        await asyncio.sleep(0.1)
+    return status
+
+
 def http(method: str, path: str, body: bytes = b"") -> bytes:
     """A whole request, after which the connection is to be closed."""
     head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"

@@ -1,0 +1,80 @@
+"""Memory and speed of the firmware: a small heap is enough, polls leave nothing behind."""
+
+import os
+import statistics
+import uuid as uuidlib
+
+import pytest
+from chains import lone_board, running, status_when
+
+from clsbench.bench.chain import ChainOptions
+
+SMALL_HEAP = "256k"  # 64-bit objects: as 128 KiB on a board
+WARM_UP, POLLS, SAMPLES = 500, 10_000, 20
+LATENCY_LIMIT_MS = 250
+PAIRS = 10
+
+
+async def floor_after(link, polls: int) -> tuple[int, dict]:
+    """Heap in use once the meter was polled so often: the least of some samples, since each
+    finds a poll at another point; and the device's last status."""
+    await status_when(link, lambda status: status["meter"]["good_reads"] >= polls, 100)
+    samples = [await link.status() for _ in range(SAMPLES)]
+    return min(status["heap"]["allocated"] for status in samples), samples[-1]
+
+
+async def test_a_small_heap_runs_a_transaction_with_the_gateway(tmp_path):
+    async with running(tmp_path, ChainOptions(heap=SMALL_HEAP)) as run:
+        for _ in range(3):
+            await run.transaction()
+        status = await run.ready()
+        assert sum(status["restarts"].values()) == 0
+        assert status["heap"]["allocated"] + status["heap"]["free"] < 256 * 1024
+        await run.delivered()
+
+
+async def test_ten_thousand_polls_leave_nothing_on_the_heap(tmp_path):
+    options = ChainOptions(paced=False, device={"poll_ms": 0, "baud": 115200})
+    async with lone_board(tmp_path, options) as (_, link):
+        before, _ = await floor_after(link, WARM_UP)
+        after, status = await floor_after(link, WARM_UP + POLLS)
+    assert after <= before
+    assert status["meter"]["failed_reads"] == 0 and sum(status["restarts"].values()) == 0
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files in /proc")
+async def test_a_gateway_that_is_away_costs_no_socket(tmp_path):
+    async with running(tmp_path) as run:
+        await run.chain.roles["smgw"].kill()
+        before = await sockets_after(run, 2)
+        after = await sockets_after(run, 6)
+        await run.chain.start_role("smgw")
+        await run.transaction()
+    assert after <= before
+
+
+async def sockets_after(run, failures: int) -> int:
+    """Open files of the board after so many failed connections."""
+    link = run.observer.link
+    await status_when(link, lambda status: status["gateway"]["failures"] >= failures, 30)
+    return len(os.listdir(f"/proc/{run.chain.board.pid}/fd"))
+
+
+async def test_a_command_is_answered_with_its_record_within_a_quarter_of_a_second(tmp_path):
+    latencies = []
+    async with running(tmp_path) as run:
+        chain = run.chain
+        for _ in range(PAIRS):
+            uuid = str(uuidlib.uuid4())
+            for action in ("begin", "end"):
+                answer = await chain.operator.switch(chain.names.cls, action, uuid=uuid)
+                assert answer["code"] == 0
+                latencies.append(answer["latency_ms"])
+    latencies = sorted(latencies)
+    print(
+        f"\nlatency of {len(latencies)} commands: median {statistics.median(latencies):.0f} ms,"
+        f" worst {latencies[-1]:.0f} ms"
+    )
+    assert statistics.median(latencies) < LATENCY_LIMIT_MS / 2
+    # the first opens the channel: GWA, SMGW and two brainpool handshakes
+    assert latencies[-2] < LATENCY_LIMIT_MS
