@@ -73,7 +73,9 @@ def wmbus(files: tuple[str, ...], as_json: bool, interpreter: str, key_text: str
         return wmbus_document.document(data, key or None)
 
     def read(pieces: list[bytes]) -> Plain:
-        return mbus_text.readable_wireless(_joined(pieces, read_one))
+        whole = all(piece[0] < len(piece) for piece in pieces if piece)
+        telegrams = pieces if whole else [b"".join(pieces)]  # lines may also break one telegram
+        return mbus_text.readable_wireless(_joined(telegrams, read_one))
 
     _decode(files, as_json, read)
 
@@ -178,8 +180,8 @@ def _row(record: Plain) -> list[str]:
     return [
         record["quantity"] or "",
         "" if record.get("profile") else _short(record["value"]),
-        record["unit"],
-        _FUNCTIONS.get(record["function"], record["function"]),
+        str(record["unit"]),
+        _FUNCTIONS.get(record["function"], str(record["function"])),
         _register(record),
         "; ".join(remarks),
     ]
