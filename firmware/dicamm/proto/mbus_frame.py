@@ -109,14 +109,14 @@ class MbusReceiver:
         return self._events.pop(0) if self._events else None
 
     def _run(self):
-        while self._fill and self._step():
-            pass
+        while self._fill:
+            going = self._long() if self._buffer[0] == _LONG_START else self._other()
+            if not going:
+                return  # more bytes are needed
 
-    def _step(self):
-        """One frame or one byte; False when more bytes are needed."""
+    def _other(self):
+        """A short frame, a single character, or noise."""
         start = self._buffer[0]
-        if start == _LONG_START:
-            return self._long()
         if self._wreck == 0:
             if start == _SHORT_START:
                 return self._short()

@@ -163,10 +163,14 @@ class MbusRecords:
             number = buffer[place]
             if number > 0x7F:
                 number -= 0x100
-            while size > 1:
-                size -= 1
-                place -= 1
-                number = number << 8 | buffer[place]
+            if size == 4:  # the usual one, without a loop
+                number = number << 8 | buffer[place - 1]
+                number = (number << 8 | buffer[place - 2]) << 8 | buffer[place - 3]
+            else:
+                while size > 1:
+                    size -= 1
+                    place -= 1
+                    number = number << 8 | buffer[place]
         elif kind == BCD:
             number = values.bcd(self.buffer, self.end - size, size)
         elif kind == REAL:
@@ -176,8 +180,8 @@ class MbusRecords:
             number = None if number is None else -number
         else:
             return None
-        if self._offset and number is not None:
-            return 1000 * number + self._offset
+        if self._offset:
+            return None if number is None else 1000 * number + self._offset
         return number
 
     def rounded(self, scaler):

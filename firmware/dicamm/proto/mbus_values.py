@@ -34,18 +34,18 @@ def bcd(buffer, at, size):
     Fh in the first place is a minus sign; any other digit above 9 is what a display shows
     in its place (an error), never a number. `size` 0 is 0.
     """
+    place = at + size
     number = 0
-    sign = 1
-    for place in range(at + size - 1, at - 1, -1):
+    minus = size and buffer[place - 1] >> 4 == _MINUS
+    while place > at:
+        place -= 1
         byte = buffer[place]
-        high = byte >> 4
-        if high == _MINUS and place == at + size - 1:
-            sign = -1
-            high = 0
-        if high > 9 or byte & 15 > 9:
+        if minus and place == at + size - 1:
+            byte &= 15
+        if byte > 0x9F or byte & 15 > 9:
             return None
-        number = 100 * number + 10 * high + (byte & 15)
-    return sign * number
+        number = 100 * number + byte - 6 * (byte >> 4)
+    return -number if minus else number
 
 
 def real(buffer, at):
