@@ -4,7 +4,7 @@ from dicamm.proto import wmbus
 from dicamm.proto.aes_cmac import cmac, same
 from dicamm.proto.mbus import MbusTelegram
 from dicamm.proto.wmbus import WmbusTelegram
-from dicamm.proto.wmbus_compact import expand, learn
+from dicamm.proto.wmbus_compact import MAX_FORMATS, CompactFormats
 from dicamm.proto.wmbus_link import (
     FORMAT_A,
     FORMAT_B,
@@ -331,11 +331,26 @@ def test_compact_frame_of_a_format_that_a_full_frame_told():
     full = bytes.fromhex("0413 08190000 0d78 03636261 02fb1a ae01")
     form = bytes.fromhex("0413 0d78 02fb1a")
     short = compact(full, form, bytes.fromhex("08190000 03636261 ae01"), "7b 2a 00 0000")
-    assert expand(short) is None
+    formats = CompactFormats()
+    assert formats.expand(short) is None
     assert opened(telegram(HEAD + short.hex())).error == "format"
-    learn(MbusTelegram(b"\x78" + full))
-    assert expand(short) == bytes.fromhex("7a 2a 00 0000") + full
+    formats.learn(MbusTelegram(b"\x78" + full))
+    link, _ = read_link(telegram(HEAD + short.hex()))
+    assert len(values(WmbusTelegram(link, formats=formats))) == 3
+    assert formats.expand(short) == bytes.fromhex("7a 2a 00 0000") + full
     spoilt = bytearray(short)
     spoilt[-1] ^= 1
-    assert expand(bytes(spoilt)) is None and expand(short[:-1]) is None
-    assert expand(b"\x79\x00") is None
+    assert formats.expand(bytes(spoilt)) is None and formats.expand(short[:-1]) is None
+    assert formats.expand(b"\x79\x00") is None
+
+
+def test_formats_learned_do_not_grow_for_ever_nor_drive_out_the_known():
+    formats = CompactFormats()
+    for code in range(MAX_FORMATS + 3):
+        formats.learn(MbusTelegram(b"\x78" + bytes((1, code, 0))))
+    data = bytes.fromhex("7100 08190000 08190000 7f 13")
+    full = bytes.fromhex("02ff20 7100 0413 08190000 4413 08190000 615b 7f 6167 13")
+    assert formats.expand(compact(full, FORM, data)) is not None
+    for code in (0, MAX_FORMATS):
+        short = compact(bytes((1, code, 7)), bytes((1, code)), b"\x07")
+        assert (formats.expand(short) is None) == (code == 0)

@@ -20,6 +20,7 @@ from clsbench.meters.mbus_encode import (
 from clsbench.meters.mbus_names import FIXED_UNITS, QUANTITIES, UNITS
 from clsbench.meters.mbus_text import identification_text, manufacturer_text, number_text
 from dicamm.proto import mbus_vif
+from dicamm.proto.wmbus_link import crc16
 
 ADDRESS = secondary_address("12345678", "ELS", 51, 3)
 RECORDS = (
@@ -177,9 +178,24 @@ def test_telegrams_stand_on_lines_of_their_own_or_one_on_several():
     lines = f"{text}\n\n{text}\n".encode()
     frames = json.loads(run("wmbus", "-", "--json", "--key", KEY.hex(), data=lines))["frames"]
     assert [frame["offset"] for frame in frames] == [0, len(sealed())]
+    short = bytes.fromhex("011302fb1a")
+    full = telegrams_of_a_format(short)
+    for interpreter in ("cpython", "micropython"):
+        arguments = ("wmbus", "-", "--json", "--on", interpreter)
+        frames = json.loads(run(*arguments, data=full))["frames"]
+        assert [frame["valid"] for frame in frames] == [False, True, True]
     broken = f"{text[:20]}\n{text[20:]}\n".encode()
     (frame,) = json.loads(run("wmbus", "-", "--json", "--key", KEY.hex(), data=broken))["frames"]
     assert frame["valid"]
+
+
+def telegrams_of_a_format(form):
+    """Lines of hex: a compact frame, the full one that tells its format, the compact one again."""
+    full = form[:2] + b"\x07" + form[2:] + b"\x05\x00"
+    codes = [crc16(form, 0, len(form)), crc16(full, 0, len(full))]
+    compact = b"\x79" + b"".join(code.to_bytes(2, "little") for code in codes) + b"\x07\x05\x00"
+    bodies = [LINK + compact, LINK + b"\x78" + full, LINK + compact]
+    return "\n".join((bytes([len(body)]) + body).hex() for body in bodies).encode()
 
 
 def test_bytes_that_are_no_telegram_are_told():

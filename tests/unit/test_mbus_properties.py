@@ -187,7 +187,7 @@ def test_any_wireless_payload_gives_a_reading_or_a_reason(payload, keyed, head):
         assert (records is None) or found.error is None
         while records is not None and records.next():
             records.raw()
-    mbus_text.readable_wireless(wmbus_document.document(data, bytes(16) if keyed else None))
+    mbus_text.readable_wireless(wmbus_document.document([data], bytes(16) if keyed else None))
 
 
 @settings(max_examples=100, deadline=None)
@@ -203,5 +203,5 @@ def test_both_link_formats_carry_any_payload(payload, head):
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=80))
 def test_any_bytes_of_a_receiver_give_a_document(data):
-    document = mbus_text.readable_wireless(wmbus_document.document(data))
+    document = mbus_text.readable_wireless(wmbus_document.document([data]))
     assert sum(frame["length"] for frame in document["frames"]) == len(data)

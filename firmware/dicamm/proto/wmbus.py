@@ -40,7 +40,8 @@ class WmbusTelegram:
     link: WmbusLink. aes, key: cipher and 16 bytes, or None. last_counter: highest message
     counter of this meter so far, None: none yet. accept_clear: take data that is in the clear
     although the header says encrypted (a receiver may have taken it off), and with a key
-    given also what was never encrypted; else both are refused.
+    given also what was never encrypted; else both are refused. formats: compact formats
+    (wmbus_compact.CompactFormats), None: those that are known anyway.
 
     error: why it is no reading, else None. telegram: mbus.MbusTelegram with header and
     records; None where no header was reached. address: manufacturer, identification, version
@@ -49,7 +50,9 @@ class WmbusTelegram:
     checked. quirks: names of what is not as the standard has it.
     """
 
-    def __init__(self, link, aes=None, key=None, last_counter=None, accept_clear=False):
+    def __init__(
+        self, link, aes=None, key=None, last_counter=None, accept_clear=False, formats=None
+    ):
         self.link = link
         self.error = None
         self.telegram = None
@@ -63,6 +66,7 @@ class WmbusTelegram:
         self._key = key
         self._last_counter = last_counter
         self._accept_clear = accept_clear
+        self._formats = formats
         self._encrypted = False
         self._padded = False
         self._control = 0
@@ -89,7 +93,7 @@ class WmbusTelegram:
             if reason:
                 return reason
         if len(data) and data[0] in wmbus_compact.CI_FIELDS:
-            data = wmbus_compact.expand(data)
+            data = (self._formats or wmbus_compact.CompactFormats()).expand(data)
             if data is None:
                 return wmbus_compact.UNKNOWN_FORMAT
             self.quirks.append("compact_frame")

@@ -67,15 +67,13 @@ def wmbus(files: tuple[str, ...], as_json: bool, interpreter: str, key_text: str
     """
     key = _key(key_text)
 
-    def read_one(data: bytes) -> Plain:
+    def read(lines: list[bytes]) -> Plain:
+        whole = all(line[0] < len(line) for line in lines if line)
+        pieces = lines if whole else [b"".join(lines)]  # lines may also break one telegram
         if interpreter == "micropython":
-            return on_micropython(bytes([len(key)]) + key + data, wmbus_document.__file__)
-        return wmbus_document.document(data, key or None)
-
-    def read(pieces: list[bytes]) -> Plain:
-        whole = all(piece[0] < len(piece) for piece in pieces if piece)
-        telegrams = pieces if whole else [b"".join(pieces)]  # lines may also break one telegram
-        return mbus_text.readable_wireless(_joined(telegrams, read_one))
+            packed = wmbus_document.packed(pieces, key)
+            return mbus_text.readable_wireless(on_micropython(packed, wmbus_document.__file__))
+        return mbus_text.readable_wireless(wmbus_document.document(pieces, key or None))
 
     _decode(files, as_json, read)
 
@@ -90,20 +88,6 @@ def _key(text: str | None) -> bytes:
     if len(key) != _KEY_SIZE:
         raise BadInput("--key: expected the 16 bytes of an AES-128 key as 32 hex digits")
     return key
-
-
-def _joined(pieces: list[bytes], read: Callable[[bytes], Plain]) -> Plain:
-    """One document over pieces that are read apart; offsets count on."""
-    frames: list[Plain] = []
-    discarded: dict[str, int] = {}
-    offset = 0
-    for data in pieces:
-        document = read(data)
-        frames += [{**frame, "offset": frame["offset"] + offset} for frame in document["frames"]]
-        for reason, count in document["discarded"].items():
-            discarded[reason] = discarded.get(reason, 0) + count
-        offset += len(data)
-    return {"frames": frames, "discarded": discarded}
 
 
 def _decode(files: tuple[str, ...], as_json: bool, read: Callable[[list[bytes]], Plain]) -> None:

@@ -1,8 +1,9 @@
 """What the device's wireless M-Bus reader makes of telegrams, as plain data for JSON.
 
 Runs on CPython and, as a script, in the device's interpreter: on stdin one byte with the length
-of the key (0 or 16), the key, then the telegrams; one JSON text on stdout. Knows no files and
-no names, as `mbus_document`. MicroPython subset.
+of the key (0 or 16), the key, then pieces of bytes, each behind two bytes with its length, the
+greater first; one JSON text on stdout. Knows no files and no names, as `mbus_document`.
+MicroPython subset.
 """
 
 import json
@@ -10,7 +11,7 @@ import sys
 
 from dicamm.proto import wmbus
 from dicamm.proto.mbus import APPLICATION_ERROR
-from dicamm.proto.wmbus_compact import learn
+from dicamm.proto.wmbus_compact import CompactFormats
 from dicamm.proto.wmbus_link import STRIPPED, read_link
 
 if sys.implementation.name == "micropython":
@@ -23,49 +24,56 @@ else:
 
 _MAX_UNCOUNTED = 10  # bytes behind a telegram that its length field may have left out
 _MAX_LENGTH = 256
+_MAX_PIECE = 0xFFFF
 
 
-def document(data, key=None):
-    """The telegrams in `data`, one behind the other, and the counts of what was discarded.
+def document(pieces, key=None):
+    """The telegrams in `pieces` (list of bytes), and the counts of what was discarded.
 
-    {"frames": [...], "discarded": {reason: number}}. Bytes of which the length field promises
-    more than there is are one broken frame. Data in the clear under a header that says
-    encrypted is read, and told in `quirks`.
+    {"frames": [...], "discarded": {reason: number}}. A piece holds one telegram or several;
+    offsets count through all pieces. Bytes of which the length field promises more than
+    there is are one broken frame. Data in the clear under a header that says encrypted is
+    read, and told in `quirks`; so are compact frames whose format an earlier one told.
     """
     found = []
     discarded = {}
-    offset = 0
-    while offset < len(data):
-        link, reason = read_link(data[offset:])
-        if link is None:
-            found.append(_broken(offset, len(data) - offset, reason))
-            discarded[reason] = 1
-            break
-        said = _frame(offset, link, key)
-        if said["error"] and _few_left(data, offset + link.length):
-            said = _longer(offset, data[offset:], key) or said
-        found.append(said)
-        offset += said["length"]
+    begin = 0
+    formats = CompactFormats()
+    for data in pieces:
+        at = 0
+        while at < len(data):
+            said = _next(data[at:], key, formats)
+            if said["link"] is None:
+                discarded[said["error"]] = discarded.get(said["error"], 0) + 1
+            said["offset"] = begin + at
+            found.append(said)
+            at += said["length"]
+        begin += len(data)
     return {"frames": found, "discarded": discarded}
 
 
-def _few_left(data, end):
-    return 0 < len(data) - end <= _MAX_UNCOUNTED
+def _next(data, key, formats):
+    link, reason = read_link(data)
+    if link is None:
+        return _broken(len(data), reason)
+    said = _frame(link, key, formats)
+    if said["error"] and 0 < len(data) - link.length <= _MAX_UNCOUNTED:
+        return _longer(data, key, formats) or said
+    return said
 
 
-def _longer(offset, data, key):
+def _longer(data, key, formats):
     """The telegram read to the end of the bytes, past its length field; None: no better."""
     if len(data) > _MAX_LENGTH:
         return None
     link, _ = read_link(bytes((len(data) - 1,)) + data[1:], STRIPPED)
-    said = _frame(offset, link, key)
+    said = _frame(link, key, formats)
     said["quirks"].append("length_field_too_small")
     return said if said["valid"] else None
 
 
-def _broken(offset, length, reason):
+def _broken(length, reason):
     return {
-        "offset": offset,
         "length": length,
         "valid": False,
         "error": reason,
@@ -75,10 +83,9 @@ def _broken(offset, length, reason):
     }
 
 
-def _frame(offset, link, key):
-    telegram = wmbus.WmbusTelegram(link, Aes(), key, accept_clear=True)
+def _frame(link, key, formats):
+    telegram = wmbus.WmbusTelegram(link, Aes(), key, accept_clear=True, formats=formats)
     said = {
-        "offset": offset,
         "length": link.length,
         "error": telegram.error,
         "link": _link(link),
@@ -99,7 +106,7 @@ def _frame(offset, link, key):
     if records is not None:
         read_records(records, said)
         if not said["error"]:
-            learn(inside)
+            formats.learn(inside)
     said["valid"] = not said["error"]
     return said
 
@@ -130,7 +137,23 @@ def _header(telegram):
     }
 
 
+def packed(pieces, key):
+    """What the script awaits on stdin. Pieces of 64 KiB and more are cut."""
+    out = bytes((len(key),)) + key
+    for piece in pieces:
+        for at in range(0, len(piece), _MAX_PIECE):
+            part = piece[at : at + _MAX_PIECE]
+            out += bytes((len(part) >> 8, len(part) & 0xFF)) + part
+    return out
+
+
 if __name__ == "__main__":
     sent = sys.stdin.buffer.read()
     size = sent[0]
-    sys.stdout.write(json.dumps(document(sent[1 + size :], sent[1 : 1 + size] or None)))
+    at = 1 + size
+    pieces = []
+    while at + 2 <= len(sent):
+        end = at + 2 + (sent[at] << 8 | sent[at + 1])
+        pieces.append(sent[at + 2 : end])
+        at = end
+    sys.stdout.write(json.dumps(document(pieces, sent[1 : 1 + size] or None)))
