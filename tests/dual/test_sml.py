@@ -111,11 +111,11 @@ def test_whole_telegram_is_read_field_by_field():
     assert (frame.offset, frame.length, frame.crc) == (0, len(TELEGRAM), "x25")
     assert frame.server_id == bytes.fromhex("0a0158595a0005f5e0ff")
     assert frame.sensor_time == (1, 4096)
-    assert (frame.messages, frame.refused, frame.quirks) == (3, 0, [])
+    assert (frame.messages, frame.refused, frame.quirks) == (3, 0, ())
     energy, power = frame.entries
     assert energy.obis == bytes((1, 0, 1, 8, 0, 255))
     assert (energy.raw, energy.raw_sent, energy.scaler, energy.unit) == (123456789,) * 2 + (-1, 30)
-    assert (energy.status, energy.val_time, energy.width, energy.quirks) == (386, None, 5, [])
+    assert (energy.status, energy.val_time, energy.width, energy.quirks) == (386, None, 5, ())
     assert (power.raw, power.scaler, power.unit, power.status) == (-46, 0, 27, None)
     assert frame.entry(bytes((1, 0, 16, 7, 0, 255))) is power
     assert frame.entry(b"absent") is None
@@ -180,14 +180,14 @@ def test_times_with_and_without_choice():
     local = time_of("72 6203 73 65 671b6322 53 003c 53 ffc4")
     assert local.val_time == (3, (0x671B6322, 60, -60))
     bare = time_of("65 00000fff")
-    assert bare.val_time == (0, 4095) and bare.quirks == ["val_time_without_choice"]
+    assert bare.val_time == (0, 4095) and bare.quirks == ("val_time_without_choice",)
     assert bare.raw == 7
 
 
 def test_sensor_time_absent_or_without_choice():
     assert only_frame(telegram(IMPORT, time="01")).sensor_time is None
     bare = only_frame(telegram(IMPORT, time="65 00000010"))
-    assert bare.sensor_time == (0, 16) and bare.quirks == ["act_sensor_time_without_choice"]
+    assert bare.sensor_time == (0, 16) and bare.quirks == ("act_sensor_time_without_choice",)
 
 
 def test_list_of_more_than_15_entries():
@@ -218,14 +218,14 @@ def test_kermit_in_transport_and_messages():
     payload = b"".join(message(place + 1, body, kermit) for place, body in enumerate(bodies))
     frame = only_frame(framed(payload, kermit))
     assert frame.crc == "kermit" and frame.messages == 3
-    assert frame.quirks == ["transport_crc_kermit", "message_crc_kermit"]
+    assert frame.quirks == ("transport_crc_kermit", "message_crc_kermit")
 
 
 def test_message_checksum_of_one_byte():
     heads = (numbered(number) for number in range(65536))
     head = next(head for head in heads if x25(head)[0] == 0)  # sent as 00nn
     frame = only_frame(framed(head + b"\x62" + x25(head)[1:] + b"\x00"))
-    assert frame.quirks == ["message_crc_one_byte"] and frame.entries[0].raw == 123456789
+    assert frame.quirks == ("message_crc_one_byte",) and frame.entries[0].raw == 123456789
 
 
 def numbered(number):
@@ -261,7 +261,7 @@ def test_literal_escapes_are_taken_out():
     payload = message(1, listed(text, POWER))
     sent = framed(payload.replace(b"\x1b" * 4, b"\x1b" * 8))
     frame = only_frame(sent)
-    assert frame.quirks == ["literal_escape"] and frame.length == len(sent)
+    assert frame.quirks == ("literal_escape",) and frame.length == len(sent)
     assert frame.entries[0].raw == b"\x1b" * 9 and frame.entries[1].raw == -46
 
 
@@ -338,10 +338,10 @@ def test_dzg_short_signed_power_is_positive_for_the_two_series_only():
     for serial in (42000000, 48999999, 55000000, 58999999):
         entry = dzg_power(serial, "53 8b28")
         assert (entry.raw, entry.raw_sent) == (0x8B28, 0x8B28 - 65536)
-        assert entry.quirks == ["dzg_signed_power_bug"]
+        assert entry.quirks == ("dzg_signed_power_bug",)
         assert dzg_power(serial, "54 ffd2f5").raw == 0xFFD2F5
         assert dzg_power(serial, "55 ffffd2f5").raw == -0x2D0B  # sent wide: really negative
-        assert dzg_power(serial, "53 0102").quirks == []
+        assert dzg_power(serial, "53 0102").quirks == ()
     for serial in (41999999, 49000000, 54999999, 59000000):
         assert dzg_power(serial, "53 8b28").raw == 0x8B28 - 65536
 

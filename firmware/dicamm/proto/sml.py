@@ -1,17 +1,58 @@
 """Meter telegrams (SML) from received bytes: the receiver and its events.
 
 Knows bytes and what they say, no port, no clock. Frames are cut by `sml_transport`, read by
-`sml_message`, known wrong senders put right by `sml_quirks`.
+`sml_pool` where there is machine code for it and by `sml_message` elsewhere, known wrong senders
+put right by `sml_quirks`.
 """
 
-from dicamm.proto.sml_message import SmlFrame, read_messages
+from array import array
+
+from dicamm.proto.sml_entry import (
+    LENGTH_NOT_MULTIPLE_OF_4,
+    LITERAL_ESCAPE,
+    PAYLOAD_WITHOUT_TRANSPORT,
+    TRANSPORT_CRC_KERMIT,
+    SmlFrame,
+)
+from dicamm.proto.sml_loops import VIPER
 from dicamm.proto.sml_transport import MAX_FRAME, SmlTransport
 
-MAX_EVENTS = 256  # waiting for next_event(); further ones are only counted, as "not fetched"
+try:
+    from micropython import const
+except ImportError:
+
+    def const(value):
+        return value
+
+
+# of sml_state
+_START = const(4)
+_FILL = const(6)
+_LITERALS = const(9)
+_HELD = const(12)
+_TRANSPORT_KERMIT = const(28)
+
+MAX_EVENTS = 32  # waiting for next_event(); further ones are only counted, as "not fetched"
 
 # event kinds
 FRAME = 1  # data: SmlFrame
 DISCARD = 2  # data: reason
+
+REASONS = (
+    "noise",
+    "restart",
+    "cut off",
+    "escape",
+    "fill",
+    "crc",
+    "too long",
+    "structure",
+    "message crc",
+    "content",
+    "object name",
+    "not fetched",
+)
+_A_FRAME = 255  # in place of a reason
 
 
 class Event:
@@ -33,43 +74,115 @@ class SmlReceiver(SmlTransport):
     "cut off" (`finish`), "escape", "fill", "crc", "too long" for frames; "structure",
     "message crc", "content" for messages and "object name" for entries inside a good frame,
     whose event then follows the discards.
+
+    With machine code nothing is allocated in `feed` as long as a frame's end is fed and its
+    event fetched before the next bytes, and next to nothing in `next_event`: the event, its
+    frame and entries are the same objects every time and hold until the next `feed`;
+    `SmlFrame.copy` lasts.
     """
 
     def __init__(self, max_frame=MAX_FRAME):
         super().__init__(max_frame)
-        self.discarded = {}
-        self._events = []
+        self._counts = array("i", [0] * len(REASONS))
+        self._waiting = bytearray(MAX_EVENTS)  # reasons, oldest first from _first on
+        self._places = array("q", [0] * (2 * MAX_EVENTS))  # offset and length of each
+        self._frames = []  # those of _A_FRAME in _waiting
+        self._first = 0
+        self._number = 0
+        self._pool = _pool(self._home) if VIPER else None
+        self._read = None if self._pool is None else self._pool.read
+
+    @property
+    def discarded(self):
+        """Reason -> number of everything thrown away so far."""
+        return {reason: n for reason, n in zip(REASONS, self._counts) if n}
 
     def next_event(self):
         """The oldest event, or None when more bytes are needed."""
-        return self._events.pop(0) if self._events else None
+        if self._number:
+            return self._fetch()
+        state = self._state
+        if not state[_HELD]:
+            return None
+        if self._read is not None:
+            offset = self._seen + state[_START]
+            event = self._read(offset)
+            if event is not None:
+                state[_HELD] = 0
+                self._noise_from = offset + state[_FILL]
+                return event
+        frame = self._read_any()
+        if not self._number:
+            return Event(FRAME, frame, frame.offset, frame.length)
+        self._put(_A_FRAME, frame.offset, frame.length, frame)  # behind what it refused
+        return self._fetch()
 
-    def _on_frame(self, start, end, length, crc):
-        frame = SmlFrame(self._offset, length, crc)
-        if crc == "kermit":
-            frame.note("transport_crc_kermit")
-        if self._literals:
-            frame.note("literal_escape")
-        if length % 4:
-            frame.note("frame_length_not_multiple_of_4")
-        read_messages(self._buffer, start, end, frame, self._refuser(length))
-        self._put(Event(FRAME, frame, frame.offset, length))
+    def _fetch(self):
+        at = self._first
+        self._first = (at + 1) % MAX_EVENTS
+        self._number -= 1
+        offset, length = self._places[2 * at], self._places[2 * at + 1]
+        if self._waiting[at] == _A_FRAME:
+            return Event(FRAME, self._frames.pop(0), offset, length)
+        return Event(DISCARD, REASONS[self._waiting[at]], offset, length)
 
-    def _refuser(self, length):
-        return lambda reason: self._on_discard(reason, self._offset, length)
-
-    def _on_discard(self, reason, offset, length):
-        self._count(reason)
-        self._put(Event(DISCARD, reason, offset, length))
-
-    def _put(self, event):
-        if len(self._events) < MAX_EVENTS:
-            self._events.append(event)
+    def _keep(self):
+        pool = self._pool
+        if pool is None or pool.read(self._seen + self._state[_START]) is None:
+            frame = self._read_any()
         else:
-            self._count("not fetched")
+            self._release()
+            frame = pool.frame.copy()
+        self._put(_A_FRAME, frame.offset, frame.length, frame)
 
-    def _count(self, reason):
-        self.discarded[reason] = self.discarded.get(reason, 0) + 1
+    def _progress(self):
+        if self._pool is not None:
+            self._pool.progress()
+
+    def _read_any(self):
+        """The held frame as SmlFrame, whatever its form."""
+        state = self._state
+        crc = "kermit" if state[_TRANSPORT_KERMIT] else "x25"
+        length = state[_FILL]
+        data = self._unescaped()
+        frame = SmlFrame(self._release(), length, crc)
+        if crc == "kermit":
+            frame.note(TRANSPORT_CRC_KERMIT)
+        if state[_LITERALS]:
+            frame.note(LITERAL_ESCAPE)
+        if length % 4:
+            frame.note(LENGTH_NOT_MULTIPLE_OF_4)
+        _read_messages(data, frame, lambda reason: self._discard(reason, frame.offset, length))
+        return frame
+
+    def _discard(self, reason, offset, length):
+        code = REASONS.index(reason)
+        self._counts[code] += 1
+        self._put(code, offset, length, None)
+
+    def _put(self, code, offset, length, frame):
+        if self._number == MAX_EVENTS:
+            self._counts[-1] += 1
+            return
+        at = (self._first + self._number) % MAX_EVENTS
+        self._number += 1
+        self._waiting[at] = code
+        self._places[2 * at] = offset
+        self._places[2 * at + 1] = length
+        if frame is not None:
+            self._frames.append(frame)
+
+
+def _read_messages(data, frame, refuse):
+    from dicamm.proto.sml_message import read_messages  # where there is machine code, rarely used
+
+    read_messages(data, frame, refuse)
+
+
+def _pool(home):
+    from dicamm.proto.sml_pool import SmlPool
+
+    return SmlPool(home, Event(FRAME, None, 0, 0))
 
 
 def read_payload(data):
@@ -79,7 +192,7 @@ def read_payload(data):
     of every message refused.
     """
     frame = SmlFrame(0, len(data), None)
-    frame.note("payload_without_transport")
+    frame.note(PAYLOAD_WITHOUT_TRANSPORT)
     reasons = []
-    read_messages(data, 0, len(data), frame, reasons.append)
+    _read_messages(bytes(data), frame, reasons.append)
     return frame, reasons

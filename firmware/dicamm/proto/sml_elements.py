@@ -11,13 +11,44 @@ _SIGNED = 5
 _UNSIGNED = 6
 LIST = 7
 
-BARE = 0  # choice of a time that was sent without one
+ABSENT = 0x01  # type and length of what is left out: an octet string of no bytes
+_BARE = 0  # choice of a time that was sent without one
 _LOCAL = 3
 _MAX_LENGTH_BYTES = 4
 
 
 class MalformedError(Exception):
     """The bytes do not have the structure the place asks for."""
+
+
+def skip(data, pos, count):
+    """The index behind `count` elements of `data` (bytes) from `pos` on, whatever they hold.
+
+    Raises MalformedError or IndexError.
+    """
+    while count:
+        byte = data[pos]
+        if byte < 0x70:
+            byte &= 15
+            if not byte:
+                raise MalformedError
+            pos += byte
+            count -= 1
+        elif byte < 0x80:
+            pos += 1
+            count += (byte & 15) - 1
+        else:
+            elements = Elements(data, pos, len(data))
+            kind = elements.head()
+            pos = elements.pos
+            if kind == LIST:
+                count += elements.size - 1
+            else:
+                pos += elements.size
+                count -= 1
+    if pos > len(data):
+        raise MalformedError
+    return pos
 
 
 class Elements:
@@ -50,13 +81,10 @@ class Elements:
 
     def skip(self):
         """Passes over one element, whatever it holds."""
-        left = 1
-        while left:
-            left -= 1
-            if self.head() == LIST:
-                left += self.size
-            else:
-                self.pos += self.size
+        pos = skip(self.buffer, self.pos, 1)
+        if pos > self.end:
+            raise MalformedError
+        self.pos = pos
 
     def enter(self, count):
         """Steps into a list of exactly `count` elements."""
@@ -78,7 +106,7 @@ class Elements:
         kind = self.head()
         if kind != LIST:
             number = self._number(kind)
-            return None if number is None else (BARE, number)
+            return None if number is None else (_BARE, number)
         if self.size != 2:
             raise MalformedError
         choice = self._present()
@@ -101,9 +129,35 @@ class Elements:
             return self._number(kind)
         return self._listed()
 
+    def scaler(self):
+        """A power of ten that fits a signed byte; 0 where it is absent."""
+        number = self.number()
+        if number is None:
+            return 0
+        if not -128 <= number <= 127:
+            raise MalformedError
+        return number
+
+    def octets_if_any(self):
+        """As `octets`; anything else is passed over as None."""
+        return self._if_any(self.octets)
+
+    def time_if_any(self):
+        """As `time`; anything else is passed over as None."""
+        return self._if_any(self.time)
+
     def end_of_message(self):
         if self._byte():
             raise MalformedError
+
+    def _if_any(self, read):
+        start = self.pos
+        try:
+            return read()
+        except MalformedError:
+            self.pos = start
+            self.skip()
+            return None
 
     def _listed(self):
         start = self.pos

@@ -30,19 +30,38 @@ SIGNED_POWER = (
 )
 
 
-def correct(entries, server_id):
-    """Puts `raw` right in `entries` (list of SmlEntry) and names the quirk there.
+def suspects(entries, server_id):
+    """Which of `entries` (list of SmlEntry) the meter may send wrong: (index, widest, name) each.
 
     The meter is told by its device id 1-0:96.1.0*255, or by `server_id` (bytes or None)
     where the telegram holds none.
     """
     device = _device_id(entries) or server_id
-    for prefix, first, last, obis, width, name in SIGNED_POWER:
-        if _is_between(device, prefix, first, last):
-            for entry in entries:
-                if entry.obis == obis and entry.width <= width and _negative(entry.raw):
-                    entry.raw += 1 << 8 * entry.width
-                    entry.quirks.append(name)
+    if device is None or len(device) != 10:
+        return ()
+    serial = int.from_bytes(device[6:], "big")
+    found = ()
+    for prefix, first, last, obis, widest, name in SIGNED_POWER:
+        if device[:6] == prefix and first <= serial <= last:
+            for index in range(len(entries)):
+                if entries[index].obis == obis:
+                    found += ((index, widest, name),)
+    return found
+
+
+def correct(entries, found):
+    """Puts `raw` right in those of `entries` that `suspects` found, and names the quirk there.
+
+    Returns the number of entries put right.
+    """
+    count = 0
+    for index, widest, name in found:
+        entry = entries[index]
+        if entry.width <= widest and isinstance(entry.raw, int) and entry.raw < 0:
+            entry.raw += 1 << 8 * entry.width
+            entry.quirks += (name,)
+            count += 1
+    return count
 
 
 def _device_id(entries):
@@ -50,13 +69,3 @@ def _device_id(entries):
         if entry.obis == _MANUFACTURER_ID and isinstance(entry.raw, bytes):
             return entry.raw
     return None
-
-
-def _is_between(device, prefix, first, last):
-    if device is None or len(device) != 10 or device[:6] != prefix:
-        return False
-    return first <= int.from_bytes(device[6:], "big") <= last
-
-
-def _negative(raw):
-    return isinstance(raw, int) and raw < 0

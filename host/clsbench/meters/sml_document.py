@@ -10,7 +10,7 @@ import sys
 from dicamm.proto.sml import FRAME, SmlReceiver, read_payload
 from dicamm.proto.sml_transport import FRAME_DISCARDS
 
-_CHUNK = 1024
+_CHUNK = 64
 
 
 def document(data):
@@ -65,7 +65,7 @@ def frame_document(frame):
         "reason": None,
         "server_id": _hex(frame.server_id),
         "sensor_time": _time(frame.sensor_time),
-        "quirks": frame.quirks,
+        "quirks": list(frame.quirks),
         "refused": frame.refused,
         "entries": [_entry(entry) for entry in frame.entries],
     }
@@ -98,7 +98,7 @@ def _entry(entry):
         "status": entry.status,
         "val_time": _time(entry.val_time),
         "text": _text(entry.raw),
-        "quirks": entry.quirks,
+        "quirks": list(entry.quirks),
     }
 
 

@@ -1,0 +1,38 @@
+"""The loops of an SML receiver as fast as this interpreter has them.
+
+VIPER: in machine code; then the loops besides `take` exist too. Else `take` is in bytecode, and
+`sml_message` reads every telegram element by element, with the same result.
+"""
+
+from array import array
+
+try:
+    from dicamm.proto.sml_entries_viper import read_entries
+    from dicamm.proto.sml_list_viper import read_list
+    from dicamm.proto.sml_skim_viper import skim
+    from dicamm.proto.sml_take_viper import take
+
+    VIPER = True
+except (ImportError, SyntaxError, ValueError, NameError, AttributeError):
+    # CPython; no emitter for this processor; compiled for another one
+    from dicamm.proto.sml_bytecode import take
+
+    read_entries = read_list = skim = None
+    VIPER = False
+
+from dicamm.proto.crc import CCITT_TABLE, crc16_kermit
+
+__all__ = ("TABLES", "VIPER", "crc16_kermit", "read_entries", "read_list", "skim", "take")
+
+
+def crc_tables():
+    """CRC-16/CCITT reflected, one byte at a time, and behind it the table of the byte before."""
+    table = array("H", bytes(1024))
+    for index in range(256):
+        crc = CCITT_TABLE[index]
+        table[index] = crc
+        table[256 + index] = crc >> 8 ^ CCITT_TABLE[crc & 0xFF]
+    return table
+
+
+TABLES = crc_tables() if VIPER else None
