@@ -69,7 +69,7 @@ class MbusTelegram:
         self.access = self.status = self.signature = None
         self.code = self.error = None
         self.body = len(data)
-        self.kind, size = _HEADERS.get(self.ci, _UNKNOWN)
+        self.kind, size = _HEADERS.get(data[0], _UNKNOWN) if data else _UNKNOWN
         if self.kind is None:
             self.error = "ci"
         elif len(data) < 1 + size or self.kind == FIXED and len(data) != 1 + size:
