@@ -57,6 +57,9 @@ class PacedUart:
         self._taken += len(part)
         return len(part)
 
+    def txdone(self):
+        return time.ticks_diff(time.ticks_us(), self.written[-1]) >= self._wire_us(8)
+
     def flush(self):
         """Returns when all has left, as on ESP32 and RP2040."""
         left = self._wire_us(8) - time.ticks_diff(time.ticks_us(), self.written[-1])

@@ -4,68 +4,43 @@ Requests wait in two queues; an event's reading overtakes the polls, and polls a
 (`poll_registers`) that it never waits longer than POLL_BUDGET_US for the line. Enforces the
 silence between frames (Modbus over serial line V1.02, section 2.5.1.1: 3.5 characters).
 
-A reply carries no address. One that comes after its request was given up would pass for the
-reply to the next request; so a unit that owes a reply is left alone for `late_ms`, and its next
-reply counts only when no other follows it.
+A reply carries no address. One that comes late may serve the repeat of its own request, but would
+pass for the reply to the next: so a unit that owes a reply is asked nothing else until nothing has
+come for `late_ms`, and the first reply after a request that failed altogether counts only when no
+other follows it.
 """
 
 import asyncio
 import time
 
 from dicamm import codes
+from dicamm.app.bus_request import BusRequest, BusUnit
 from dicamm.proto import modbus, modbus_pdu
+from dicamm.proto.modbus_loops import copy_bytes
+
+try:
+    from micropython import const
+except ImportError:
+
+    def const(value):
+        return value
+
+
+__all__ = ("Bus", "BusRequest", "BusUnit")
 
 POLL_BUDGET_US = 50000
 BABBLE_US = 1000000  # a line that is not silent for so long is out of order
 
+_CHOOSE = const(0)  # phases
+_SILENCE = const(1)
+_SEND = const(2)
+_LISTEN = const(3)
+_ALONE = const(4)
+
 _FINE_US = 2000  # around an expected arrival the line is watched without pause, else every ms
 _LONGEST_NAP_MS = 20  # so that no UART overflows
+_REPLIED = (modbus.NONE, modbus.EXCEPTION)
 _FINAL = (1, 2, 3)  # exceptions that asking again does not cure: function, address, value
-
-
-class BusUnit:
-    """How a device on the bus is treated. timeout_ms: until its reply begins. tries: per request.
-    late_ms: how long after a request its reply may still come, at worst; 0: twice timeout_ms."""
-
-    def __init__(self, timeout_ms, tries, late_ms=0):
-        self.timeout_ms = timeout_ms
-        self.tries = tries
-        self.late_ms = late_ms or 2 * timeout_ms
-        self.latency_us = 0  # how long it usually takes to answer, at the least
-        self.owes = False  # a request went unanswered, its reply may still come
-        self.free_us = 0  # not to be asked before
-
-    def learn(self, latency_us):
-        """Takes the latency of one reply: down at once, up slowly."""
-        if latency_us < self.latency_us:
-            self.latency_us = max(latency_us, 0)
-        else:
-            self.latency_us += (latency_us - self.latency_us) // 8
-
-
-class BusRequest:
-    """One request: function 3 or 4 reads `count` registers, 6 or 16 writes `values`.
-
-    timeout_ms, tries: 0 for those of the unit. After `done` is set: `error` 0 and payload[:length]
-    holds the registers read, or a code of `dicamm.codes`. captured_us: the bus's real time when
-    the reply was whole.
-    """
-
-    def __init__(self):
-        self.unit = 0
-        self.function = 0
-        self.address = 0
-        self.count = 0
-        self.values = ()
-        self.timeout_ms = 0
-        self.tries = 0
-        self.error = 0
-        self.payload = bytearray(250)
-        self.length = 0
-        self.captured_us = 0
-        self.done = asyncio.Event()
-        self.urgent = False  # this and tries_left are the bus's own
-        self.tries_left = 0
 
 
 class Bus:
@@ -73,6 +48,7 @@ class Bus:
     that `units` (number -> BusUnit) does not name.
 
     discarded: what was thrown away, reason -> number (bytes for "late": those nobody awaited).
+    hold: while it is set no request is begun, for those who wait to find the bus `idle`.
     """
 
     def __init__(self, port, clock, timeout_ms, tries):
@@ -82,6 +58,7 @@ class Bus:
         self._tries = tries
         self.units = {}
         self._client = modbus.RtuClient(port.local_echo)
+        self._feed = self._client.feed
         self.discarded = self._client.discarded
         self.discarded["late"] = 0
         self._buffer = bytearray(256)
@@ -89,11 +66,25 @@ class Bus:
         self.poll_registers = modbus_pdu.registers_within(
             POLL_BUDGET_US, port.baud, port.bits_per_char
         )
-        self._heard = time.ticks_us()  # when the line was last busy
+        self.hold = False
         self._events = []
         self._polls = []
-        self._current = None
         self._work = asyncio.Event()
+        self._phase = _CHOOSE
+        self._request = None
+        self._unit = None  # of the request
+        self._begin = 0  # of the phase, in ticks
+        self._heard = time.ticks_us()  # when the line was last busy
+        self._limit_us = 0  # how long it may be quiet before the reply counts as missing
+        self._due_us = 0  # when, after `_heard`, the reply could be whole
+        self._reply_us = 0  # how long it lasts
+        self._late_us = 0  # until then (real time) a late reply may come
+
+    @property
+    def idle(self):
+        """Whether nothing is being sent and no reply is due, not even a late one: the moment to do
+        what stops the CPU for longer than a UART can buffer, such as an erase of flash."""
+        return self._phase == _CHOOSE and self._clock.real_us() > self._late_us
 
     async def read(self, request, urgent):
         """Runs a BusRequest and returns its error code, 0 when all is well.
@@ -101,9 +92,9 @@ class Bus:
         Raises ValueError for a request that Modbus cannot say, or a poll (not urgent) of more
         than `poll_registers`: its values would have to be torn apart here; plan it in parts.
         """
-        self._check(request, urgent)
+        request.check(modbus_pdu.MAX_READ if urgent else self.poll_registers)
         request.urgent = urgent
-        request.tries_left = request.tries or self._unit(request.unit).tries
+        request.tries_left = request.tries or self._unit_of(request).tries
         request.done.clear()
         (self._events if urgent else self._polls).append(request)
         self._work.set()
@@ -112,166 +103,171 @@ class Bus:
 
     async def run(self):
         """The owner task. Never ends; cancelled or fallen, it refuses what was waiting."""
+        self._phase = _CHOOSE
         try:
             while True:
-                self._current = self._next()
-                if self._current is None:
-                    await self._idle()
+                wait_ms = self._step()
+                if wait_ms >= 0:
+                    await asyncio.sleep_ms(wait_ms)
                 else:
-                    await self._serve(self._current)
+                    self._work.clear()
+                    await self._work.wait()
         finally:
             waiting = self._events + self._polls
             self._events.clear()
             self._polls.clear()
-            if self._current is not None:
-                waiting.append(self._current)
+            if self._request is not None:
+                waiting.append(self._request)
             for request in waiting:
                 self._finish(request, codes.METER_TIMEOUT)
 
-    # -- queues
+    # -- phases; each returns how many ms to sleep before the next look, -1: until there is work.
+    # Plain functions, so that a transaction leaves no coroutine behind on the heap.
 
-    def _check(self, request, urgent):
-        if request.function in (modbus_pdu.READ_HOLDING, modbus_pdu.READ_INPUT):
-            limit = modbus_pdu.MAX_READ if urgent else self.poll_registers
-            modbus_pdu.check_target(request.address, request.count, limit)
-        elif request.function == modbus_pdu.WRITE_SINGLE:
-            modbus_pdu.check_target(request.address, len(request.values), 1)
-        else:
-            modbus_pdu.check_target(request.address, len(request.values), modbus_pdu.MAX_WRITE)
-        if not 1 <= request.unit <= 247:
-            raise ValueError("Modbus unit 1..247")
+    def _step(self):
+        phase = self._phase
+        if phase == _LISTEN:
+            return self._listen()
+        if phase == _SILENCE:
+            return self._keep_silence()
+        if phase == _SEND:
+            return self._send()
+        if phase == _CHOOSE:
+            return self._choose()
+        return self._stay_alone()
 
-    def _unit(self, number):
-        if number not in self.units:
-            self.units[number] = BusUnit(self._timeout_ms, self._tries)
-        return self.units[number]
-
-    def _next(self):
-        """The oldest event, else the oldest poll, whose unit may be asked now; or None."""
+    def _choose(self):
+        if self.hold:
+            return 1
         now_us = self._clock.real_us()
-        for queue in (self._events, self._polls):
-            for index in range(len(queue)):
-                if self._unit(queue[index].unit).free_us <= now_us:
-                    return queue.pop(index)
+        request = self._take_from(self._events, now_us) or self._take_from(self._polls, now_us)
+        if request is None:
+            if not self._events and not self._polls and now_us > self._late_us:
+                return -1
+            self._drop_late()
+            return 1
+        self._request = request
+        self._unit = self._unit_of(request)
+        if self._unit.trying is not request:
+            self._unit.owes = False  # nothing came any more
+        self._phase = _SILENCE
+        self._begin = time.ticks_us()
+        return self._keep_silence()
+
+    def _take_from(self, queue, now_us):
+        """The oldest request whose unit may be asked now; or None."""
+        for index in range(len(queue)):
+            unit = self._unit_of(queue[index])
+            if not unit.owes or unit.free_us <= now_us or unit.trying is queue[index]:
+                return queue.pop(index)
         return None
 
-    async def _idle(self):
-        if self._events or self._polls:
-            await asyncio.sleep_ms(1)
+    def _keep_silence(self):
+        """3.5 characters of silence before a request."""
+        self._drop_late()
+        now = time.ticks_us()
+        quiet_us = time.ticks_diff(now, self._heard)
+        if not 0 <= quiet_us < self._silence_us:  # below 0: so long ago that the ticks wrapped
+            frame = self._request.frame(self._client)
+            self._limit_us = (
+                len(frame) * self._port.char_us
+            )  # not every UART tells when it has sent
+            self._port.send(frame)
+            self._phase = _SEND
+            return self._send()
+        if time.ticks_diff(now, self._begin) > BABBLE_US:
+            return self._conclude(modbus.CRC)
+        return (self._silence_us - quiet_us) // 1000
+
+    def _send(self):
+        wait_ms = self._port.sending_ms()
+        if wait_ms >= 0:
+            return wait_ms
+        char_us = self._port.char_us
+        unit = self._unit
+        self._begin = self._heard = time.ticks_us()
+        self._limit_us += (self._request.timeout_ms or unit.timeout_ms) * 1000
+        self._reply_us = self._client.expected_bytes * char_us
+        self._due_us = unit.latency_us + self._reply_us - char_us
+        self._phase = _LISTEN
+        return self._listen()
+
+    def _listen(self):
+        """Feeds the client until it has a verdict: at once when the reply is whole or refused,
+        when the line falls silent in its midst, or when none begins in time."""
+        count = self._port.receive(self._buffer)
+        now = time.ticks_us()
+        if count:
+            self._heard = now
+            self._limit_us = self._silence_us + self._port.receive_lag_us
+            if self._feed(self._buffer, count) != modbus.PENDING:
+                return self._judge()
+            self._due_us = (self._client.expected_bytes - 1) * self._port.char_us
+        quiet_us = time.ticks_diff(now, self._heard)
+        if quiet_us > self._limit_us:
+            self._client.timeout()
+            return self._judge()
+        left_us = self._due_us - quiet_us
+        if left_us >= 1000:
+            return min(left_us // 1000, _LONGEST_NAP_MS)
+        return 0 if left_us > -_FINE_US else 1
+
+    def _judge(self):
+        """The client has a verdict."""
+        client = self._client
+        request = self._request
+        if client.status == modbus.DONE:
+            request.captured_us = self._clock.real_us()
+            request.length = len(client.payload)
+            copy_bytes(request.payload, 0, client.payload, 0, request.length)
+            self._unit.learn(time.ticks_diff(self._heard, self._begin) - self._reply_us)
+        if self._unit.lost and client.error in _REPLIED:
+            self._phase = _ALONE
+            self._begin = time.ticks_us()
+            return 1
+        return self._conclude(client.error)
+
+    def _stay_alone(self):
+        """Whether no other reply follows the one just received; listens for as long as one may.
+
+        Does not hold up an event of another unit: then there is no knowing.
+        """
+        if self._drop_late() or self._wanted_elsewhere():
+            return self._conclude(modbus.TIMEOUT)
+        if time.ticks_diff(time.ticks_us(), self._begin) < self._unit.late_ms * 1000:
+            return 1
+        return self._conclude(self._client.error)
+
+    def _conclude(self, error):
+        """A try is over."""
+        request = self._request
+        unit = self._unit
+        self._request = None
+        self._phase = _CHOOSE
+        answered = error in _REPLIED
+        missing = not answered and error != modbus.CRC
+        if missing:
+            unit.owes = True
+        if unit.owes:
+            self._leave_alone(unit)
+        request.tries_left -= 1
+        final = error == modbus.EXCEPTION and self._client.exception_code in _FINAL
+        if error and request.tries_left > 0 and not final:
+            unit.trying = request
+            (self._events if request.urgent else self._polls).insert(0, request)
         else:
-            self._work.clear()
-            await self._work.wait()
+            unit.trying = None
+            unit.lost = missing or (unit.lost and not answered)
+            self._finish(request, codes.from_modbus(error))
+        return 0
 
     def _finish(self, request, error):
         request.error = error
         request.done.set()
 
-    # -- one request
-
-    async def _serve(self, request):
-        unit = self._unit(request.unit)
-        error = await self._transaction(request, unit)
-        if error == modbus.TIMEOUT:
-            self._leave_alone(unit, unit.late_ms - unit.timeout_ms)
-        elif unit.owes and (error == modbus.NONE or error == modbus.EXCEPTION):
-            if await self._alone(request, unit):
-                unit.owes = False
-            else:
-                error = modbus.TIMEOUT
-                self._leave_alone(unit, unit.late_ms)
-        request.tries_left -= 1
-        if error == modbus.EXCEPTION and self._client.exception_code in _FINAL:
-            request.tries_left = 0
-        if error and request.tries_left > 0:
-            (self._events if request.urgent else self._polls).insert(0, request)
-        else:
-            self._finish(request, codes.from_modbus(error))
-
-    def _leave_alone(self, unit, ms):
-        unit.owes = True
-        unit.free_us = self._clock.real_us() + ms * 1000
-
-    async def _alone(self, request, unit):
-        """Whether no other reply follows the one just received; listens for as long as one may.
-
-        Does not hold up an event of another unit: then there is no knowing.
-        """
-        begin = time.ticks_us()
-        limit_us = (unit.late_ms + unit.timeout_ms) * 1000
-        while time.ticks_diff(time.ticks_us(), begin) < limit_us:
-            if self._drop_late():
-                return False
-            for other in self._events:
-                if other.unit != request.unit:
-                    return False
-            await asyncio.sleep_ms(1)
-        return True
-
-    async def _transaction(self, request, unit):
-        """Sends the request once and takes its reply. Returns an error of proto.modbus."""
-        if not await self._silence():
-            return modbus.CRC
-        client = self._client
-        await self._port.send(self._frame(request))
-        self._heard = time.ticks_us()
-        await self._reply(unit, (request.timeout_ms or unit.timeout_ms) * 1000)
-        if client.status == modbus.DONE:
-            request.captured_us = self._clock.real_us()
-            request.length = len(client.payload)
-            request.payload[: request.length] = client.payload
-        return client.error
-
-    def _frame(self, request):
-        client = self._client
-        if request.function == modbus_pdu.WRITE_SINGLE:
-            return client.write_single(request.unit, request.address, request.values[0])
-        if request.function == modbus_pdu.WRITE_MULTIPLE:
-            return client.write_multiple(request.unit, request.address, request.values)
-        return client.read(request.unit, request.function, request.address, request.count)
-
-    async def _reply(self, unit, timeout_us):
-        """Feeds the client until it has a verdict: at once when the reply is whole or refused,
-        when the line falls silent in its midst, or when none begins in time."""
-        client = self._client
-        char_us = self._port.char_us
-        sent = self._heard
-        reply_us = client.expected_bytes * char_us
-        limit_us = timeout_us
-        due_us = unit.latency_us + reply_us - char_us  # after `_heard`: when it could be whole
-        while True:
-            count = self._port.receive(self._buffer)
-            now = time.ticks_us()
-            if count:
-                self._heard = now
-                limit_us = self._silence_us + self._port.receive_lag_us
-                if client.feed(self._buffer, count) != modbus.PENDING:
-                    break
-                due_us = (client.expected_bytes - 1) * char_us
-            elif time.ticks_diff(now, self._heard) > limit_us:
-                client.timeout()
-                break
-            await self._nap(due_us - time.ticks_diff(now, self._heard))
-        if client.status == modbus.DONE:
-            unit.learn(time.ticks_diff(self._heard, sent) - reply_us)
-
-    async def _nap(self, left_us):
-        """Sleeps towards an instant `left_us` away: exactly around it, in steps else."""
-        if left_us >= 1000:
-            await asyncio.sleep_ms(min(left_us // 1000, _LONGEST_NAP_MS))
-        else:
-            await asyncio.sleep_ms(0 if left_us > -_FINE_US else 1)
-
-    async def _silence(self):
-        """Waits until the line was silent for 3.5 characters. False: it does not fall silent."""
-        begin = time.ticks_us()
-        while True:
-            self._drop_late()
-            quiet_us = time.ticks_diff(time.ticks_us(), self._heard)
-            if not 0 <= quiet_us < self._silence_us:  # below 0: so long ago that ticks wrapped
-                return True
-            if time.ticks_diff(time.ticks_us(), begin) > BABBLE_US:
-                return False
-            await asyncio.sleep_ms((self._silence_us - quiet_us) // 1000)
+    def _leave_alone(self, unit):
+        unit.free_us = self._clock.real_us() + unit.late_ms * 1000
+        self._late_us = max(self._late_us, unit.free_us)
 
     def _drop_late(self):
         """Throws away what came and nobody awaits. Returns the number of bytes."""
@@ -279,4 +275,17 @@ class Bus:
         if count:
             self._heard = time.ticks_us()
             self.discarded["late"] += count
+            for unit in self.units.values():
+                if unit.owes:
+                    self._leave_alone(unit)
         return count
+
+    def _unit_of(self, request):
+        number = request.unit
+        if number not in self.units:
+            self.units[number] = BusUnit(self._timeout_ms, self._tries)
+        return self.units[number]
+
+    def _wanted_elsewhere(self):
+        number = self._request.unit
+        return any(event.unit != number for event in self._events)

@@ -11,7 +11,7 @@ from dicamm.proto import obis
 
 FAULT_AFTER = 2  # failed cycles until the meter counts as dead
 FAULT_AFTER_MS = 3000  # real time without an answer to anything asked, which does so too
-RETRY_MS = 100  # pause after a failed poll
+RETRY_MS = 500  # longest pause after a failed poll
 
 
 class Meter:

@@ -4,7 +4,6 @@ Knows bytes and how long they take. One bus owner task uses it (`app.bus`); nobo
 the line. Allocates nothing per byte.
 """
 
-import asyncio
 import time
 
 _SPIN_US = 300  # the last of a sending, which is not left to the other tasks' goodwill
@@ -31,28 +30,39 @@ class Rs485:
         self._uart = uart
         self._drive_enable = drive_enable
         self._byte = bytearray(1)
+        self._begin = 0
+        self._duration_us = 0
         self.baud = baud
         self.bits_per_char = bits_per_char
         self.local_echo = local_echo
         self.receive_lag_us = receive_lag_us
         self.char_us = (bits_per_char * 1000000 + baud - 1) // baud
 
-    async def send(self, data):
-        """Writes `data` and returns when its last bit has left, the driver off again."""
-        uart = self._uart
+    def send(self, data):
+        """Begins to send `data`; to be followed by sending_ms() until that says it has left."""
+        if self._drive_enable is not None:
+            self._drive_enable.value(1)
+        self._begin = time.ticks_us()
+        self._duration_us = len(data) * self.bits_per_char * 1000000 // self.baud
+        self._uart.write(data)
+
+    def sending_ms(self):
+        """How long to sleep before asking again; -1 when the last bit has left and the driver
+        is off. The very last of a sending is waited out here: a reply may begin 3.5 characters
+        later, and the other tasks cannot be relied upon to be done by then."""
         pin = self._drive_enable
-        if pin is not None:
-            pin.value(1)
-        begin = time.ticks_us()
-        uart.write(data)
-        duration_us = len(data) * self.bits_per_char * 1000000 // self.baud
         if pin is None:
-            await pause_us(begin, duration_us)
-            return
-        await pause_us(begin, duration_us - _SPIN_US)
-        while not uart.txdone() and time.ticks_diff(time.ticks_us(), begin) < 2 * duration_us:
-            pass  # a reply may begin 3.5 characters from now: the driver must be off by then
+            return -1 if self._uart.txdone() else 1
+        left_us = self._left_us()
+        if left_us > _SPIN_US:
+            return (left_us - _SPIN_US) // 1000
+        while not self._uart.txdone() and self._left_us() > -self._duration_us:
+            pass
         pin.value(0)
+        return -1
+
+    def _left_us(self):
+        return self._duration_us - time.ticks_diff(time.ticks_us(), self._begin)
 
     def receive(self, buffer):
         """Takes what has arrived into `buffer`; returns the number of bytes, 0 when none.
@@ -70,13 +80,3 @@ class Rs485:
             buffer[count] = self._byte[0]
             count += 1
         return count
-
-
-async def pause_us(begin, duration_us):
-    """Returns when `duration_us` have passed since `begin` (time.ticks_us), the last fraction of
-    a millisecond by looking again and again; the other tasks run meanwhile."""
-    while True:
-        left_us = duration_us - time.ticks_diff(time.ticks_us(), begin)
-        if left_us <= 0:
-            return
-        await asyncio.sleep_ms(left_us // 1000)
