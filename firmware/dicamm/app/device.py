@@ -38,6 +38,7 @@ class Device:
         self.interlock = Interlock(ports.relay)
         self.legal_time = LegalTime(settings.drift_ppm)
         self.journal = Journal(ports.flash)
+        self.journal.erase_ahead()  # nothing is on the bus yet
         self.mac0 = Mac0(settings.read_file("records.key"), settings.device_id.encode())
         identity = (settings.cls_id, settings.meter_id)
         self.recorder = Recorder(self.journal, self.mac0, identity)
@@ -84,6 +85,7 @@ class Device:
                 self._add_gateway(supervisor)
             self.interlock.release("starting")
             await supervisor.watch(lambda: self.link.handed_over)
+            self.journal.flush()
         finally:
             self.interlock.lock("stopped")
             supervisor.stop()
@@ -156,8 +158,10 @@ class BenchService:
                 "newest": journal.newest,
                 "unacknowledged": journal.unacknowledged,
                 "capacity": journal.capacity,
+                "free": journal.free,
                 "dropped": journal.dropped,
                 "torn": journal.torn,
+                "lost": journal.lost,
             },
             "meter": {
                 "healthy": meter.healthy,
