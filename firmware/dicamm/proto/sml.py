@@ -17,6 +17,10 @@ from dicamm.proto.sml_entry import (
 from dicamm.proto.sml_loops import VIPER
 from dicamm.proto.sml_transport import MAX_FRAME, SmlTransport
 
+SmlPool = None
+if VIPER:
+    from dicamm.proto.sml_pool import SmlPool
+
 try:
     from micropython import const
 except ImportError:
@@ -89,7 +93,7 @@ class SmlReceiver(SmlTransport):
         self._frames = []  # those of _A_FRAME in _waiting
         self._first = 0
         self._number = 0
-        self._pool = _pool(self._home) if VIPER else None
+        self._pool = SmlPool(self._home, Event(FRAME, None, 0, 0)) if SmlPool else None
         self._read = None if self._pool is None else self._pool.read
 
     @property
@@ -177,12 +181,6 @@ def _read_messages(data, frame, refuse):
     from dicamm.proto.sml_message import read_messages  # where there is machine code, rarely used
 
     read_messages(data, frame, refuse)
-
-
-def _pool(home):
-    from dicamm.proto.sml_pool import SmlPool
-
-    return SmlPool(home, Event(FRAME, None, 0, 0))
 
 
 def read_payload(data):

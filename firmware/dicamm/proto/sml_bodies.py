@@ -166,7 +166,7 @@ def _row_value(elements):
 
 def _with_value(entry, elements):
     entry.raw = entry.raw_sent = elements.value()
-    entry.width = elements.size if isinstance(entry.raw, (int, bytes)) else 0
+    entry.width = elements.size if isinstance(entry.raw, (int, bool, bytes)) else 0
     entry.signature = elements.octets_if_any()
     return entry
 
@@ -209,9 +209,10 @@ def _read_parameter(tree, elements):
         return
     if kind != LIST or elements.size != 2:
         raise MalformedError
-    tree.kind = elements.number()
-    if not 0 < tree.kind < len(_PARAMETERS):
+    choice = elements.number()
+    if choice is None or not 0 < choice < len(_PARAMETERS):
         raise MalformedError
+    tree.kind = choice
     tree.value = _PARAMETERS[tree.kind](elements)
 
 

@@ -303,7 +303,7 @@ def _read_elements(data, at):
     unit = elements.number()
     scaler = elements.scaler()
     raw = elements.value()
-    width = elements.size if isinstance(raw, (int, bytes)) else 0
+    width = elements.size if isinstance(raw, (int, bool, bytes)) else 0
     signature = elements.octets_if_any()
     quirks = ()
     if val_time is not None and val_time[0] == BARE:

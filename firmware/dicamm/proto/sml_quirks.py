@@ -8,21 +8,12 @@ be told from the telegram's form.
 _MANUFACTURER_ID = bytes((1, 0, 96, 1, 0, 255))  # 1-0:96.1.0*255, the device id
 
 # Positive values of few bytes sent as a signed number (a wide one is a real negative):
-# (first bytes of the device id, first serial, last serial, OBIS, widest width, name).
+# (first bytes of the device id, ranges of serials, OBIS, widest width, name).
 # DZG DVS74; source: libsml, sml_server.c and its issue on DZG DVS74 with feed-in.
 SIGNED_POWER = (
     (
         b"\x0a\x01DZG\x00",
-        42000000,
-        48999999,
-        b"\x01\x00\x10\x07\x00\xff",
-        3,
-        "dzg_signed_power_bug",
-    ),
-    (
-        b"\x0a\x01DZG\x00",
-        55000000,
-        58999999,
+        ((42000000, 48999999), (55000000, 58999999)),
         b"\x01\x00\x10\x07\x00\xff",
         3,
         "dzg_signed_power_bug",
@@ -41,8 +32,8 @@ def suspects(entries, server_id):
         return ()
     serial = int.from_bytes(device[6:], "big")
     found = ()
-    for prefix, first, last, obis, widest, name in SIGNED_POWER:
-        if device[:6] == prefix and first <= serial <= last:
+    for prefix, ranges, obis, widest, name in SIGNED_POWER:
+        if device[:6] == prefix and any(first <= serial <= last for first, last in ranges):
             for index in range(len(entries)):
                 if entries[index].obis == obis:
                     found += ((index, widest, name),)
