@@ -1,11 +1,12 @@
 # Front door. Every target sets up what it needs into .venv first.
-.PHONY: help setup demo test lint lock clean
+.PHONY: help setup demo test lint bench lock clean
 OUT ?= demo-out
 
 help:
 	@echo "make demo    run the whole chain without hardware; results in $(OUT)/"
 	@echo "make test    all test tiers"
 	@echo "make lint    formatting, lint, types, import direction, cross compilation"
+	@echo "make bench   figures beside named peers (fetches them from the package index)"
 	@echo "make setup   only install into .venv (command: .venv/bin/clsbench)"
 	@echo "make lock    resolve requirements.lock anew (needs uv)"
 
@@ -24,6 +25,10 @@ lint: setup
 	.venv/bin/basedpyright --level error
 	.venv/bin/basedpyright --level error -p firmware
 	.venv/bin/python tools/check_tree.py
+
+bench: setup
+	.venv/bin/python tools/bench/modbus.py
+	.venv/bin/python tools/bench/meter_server.py
 
 lock:
 	uv pip compile --universal --python-version 3.11 --group dev pyproject.toml \

@@ -1,4 +1,6 @@
-"""What the played meter costs: at most a third of pymodbus's server, 9,000 transactions a second.
+"""What the played meter costs beside pymodbus's server, and how many transactions it serves.
+
+    python tools/bench/meter_server.py
 
 Servers run in processes of their own; both answer a bare client that writes and reads. Counts of
 one run, the two servers in turn, the best of the rounds: other work on the machine only adds.
@@ -9,8 +11,6 @@ import os
 import subprocess
 import sys
 import time
-
-import pytest
 
 from clsbench.meters.rtu_responder import with_crc
 
@@ -92,14 +92,6 @@ class Server:
         self.process.communicate()
 
 
-@pytest.fixture(scope="module")
-def servers():
-    found = {which: Server(which) for which in ("ours", "pymodbus")}
-    yield found
-    for server in found.values():
-        server.close()
-
-
 def bare_client(path, request, size, number):
     """Seconds for so many transactions."""
     fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
@@ -114,8 +106,8 @@ def bare_client(path, request, size, number):
     return took_s
 
 
-@pytest.mark.parametrize("registers", [2, 80])
-def test_a_third_of_the_cost_and_nine_thousand_a_second(servers, registers):
+def measure(servers, registers):
+    """(our CPU us, pymodbus's CPU us, our transactions per second): best of three rounds."""
     request = with_crc(bytes((1, 4, 0, 0, 0, registers)))
     size = 5 + 2 * registers
     ours_us, theirs_us, rates = [], [], []
@@ -127,8 +119,23 @@ def test_a_third_of_the_cost_and_nine_thousand_a_second(servers, registers):
         ours_us.append(servers["ours"].hear()["cpu_us"])
         servers["pymodbus"].say(order | {"number": 400})
         theirs_us.append(servers["pymodbus"].hear()["cpu_us"])
-    print(
-        f"{registers}: {min(ours_us):.1f} us, pymodbus {min(theirs_us):.1f} us, {max(rates):.0f}/s"
-    )
-    assert min(ours_us) <= min(theirs_us) / 3
-    assert max(rates) >= 9000
+    return min(ours_us), min(theirs_us), max(rates)
+
+
+def main():
+    """Prints one line per length of reply."""
+    servers = {which: Server(which) for which in ("ours", "pymodbus")}
+    try:
+        for registers in (2, 80):
+            ours_us, theirs_us, rate = measure(servers, registers)
+            print(
+                f"{registers:3} registers: {ours_us:6.1f} us of CPU, pymodbus {theirs_us:6.1f} us "
+                f"({ours_us / theirs_us:.2f}), {rate:8.0f} transactions/s"
+            )
+    finally:
+        for server in servers.values():
+            server.close()
+
+
+if __name__ == "__main__":
+    main()
