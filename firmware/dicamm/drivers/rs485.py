@@ -15,7 +15,8 @@ class Rs485:
     drive_enable: output pin, high while sending; None for a transceiver that switches by itself.
     local_echo: the receiver hears what we send. receive_lag_us: how late a received byte may
     show (FIFO thresholds, schedulers); so much longer must the line be quiet until a reply
-    counts as broken off. An ESP32 hands bytes on after 120 of them or a pause of 10.
+    counts as broken off. An RP2040 needs 4 characters; an ESP32 hands bytes on after 120 of
+    them or a pause of 10; the default is for a PC under load.
     """
 
     def __init__(
@@ -25,7 +26,7 @@ class Rs485:
         bits_per_char=10,
         drive_enable=None,
         local_echo=False,
-        receive_lag_us=20000,
+        receive_lag_us=50000,
     ):
         self._uart = uart
         self._drive_enable = drive_enable
