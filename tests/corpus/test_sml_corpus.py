@@ -131,3 +131,18 @@ def test_second_reader_reads_the_same(item):
         assert [(entry["obis"], numbers(entry)) for entry in frame["entries"]] == [
             (entry["obis_hex"], numbers(entry)) for entry in wanted_entries(want)
         ]
+
+
+NO_PIN = (
+    "HOLLEY_DTZ541-BDBA_without_PIN",
+    "ISKRA_MT631-D2A51-V22-K0z_without_PIN",
+    "eBZ_DD3_DD32R06DTA-SMZ1",
+)
+
+
+@pytest.mark.parametrize("item", ITEMS)
+def test_only_meters_without_pin_are_told_to_miss_it(item):
+    found = {entry["finding"] for entry in on_cpython(capture(item)).get("diagnosis", [])}
+    assert ("pin missing" in found) == (item in NO_PIN)
+    kinds = expectation(item)["counts"]["by_kind"]
+    assert ("bad checksums" in found) == bool(kinds.get("frame_bad_crc"))

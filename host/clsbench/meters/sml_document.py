@@ -7,7 +7,11 @@ on stdout. Knows no files and no options. MicroPython subset.
 import json
 import sys
 
+from dicamm.proto.d0 import READOUT, D0Receiver
 from dicamm.proto.sml import FRAME, SmlReceiver, read_payload
+from dicamm.proto.sml_bodies import ATTENTION, SmlTree, attention_text
+from dicamm.proto.sml_diagnosis import TEXT, LineDiagnosis
+from dicamm.proto.sml_entry import SmlEntry
 from dicamm.proto.sml_transport import FRAME_DISCARDS
 
 _CHUNK = 64
@@ -17,21 +21,70 @@ def document(data):
     """The frames in `data`, good and broken, in order, and the counts of what was discarded.
 
     {"frames": [...], "discarded": {reason: number}}. A frame: offset, length, crc ("x25",
-    "kermit", "bad", None), valid, reason (of a broken one), server_id (hex), sensor_time,
-    quirks, refused (messages), entries. Bytes without any transport are tried as messages.
+    "kermit", "bad", None), valid, reason (of a broken one), server_id (hex), list_name (hex),
+    sensor_time, gateway_time, signature (hex), quirks, refused (messages), entries; "bodies"
+    where there are messages besides a value list. Bytes without any transport are tried as
+    messages. Where something is wrong with the line, "diagnosis" is a list of
+    {"finding", "number"}; where there are text readouts (D0), they stand in "readouts".
     """
     receiver = SmlReceiver()
+    diagnosis = LineDiagnosis()
     found = []
     for at in range(0, len(data), _CHUNK):
-        receiver.feed(data[at : at + _CHUNK])
+        part = data[at : at + _CHUNK]
+        diagnosis.feed(part)
+        receiver.feed(part)
         _fetch(receiver, found)
     receiver.finish()
+    diagnosis.finish()
     _fetch(receiver, found)
     if not found and data:
         payload = _payload_document(data)
         if payload is not None:
             return payload
-    return {"frames": found, "discarded": receiver.discarded}
+    whole = {"frames": found, "discarded": receiver.discarded}
+    findings = diagnosis.findings()
+    if findings:
+        whole["diagnosis"] = [{"finding": name, "number": number} for name, number in findings]
+        if findings[0][0] == TEXT:
+            whole["readouts"] = readouts(data)
+    return whole
+
+
+def readouts(data):
+    """The text readouts (IEC 62056-21) in `data`, each as `readout_document` shows it."""
+    receiver = D0Receiver()
+    receiver.feed(data)
+    found = []
+    while True:
+        event = receiver.next_event()
+        if event is None:
+            return found
+        if event.kind == READOUT:
+            found.append(readout_document(event.data))
+
+
+def readout_document(readout):
+    """One D0Readout as plain data; value is exact decimal text."""
+    return {
+        "offset": readout.offset,
+        "length": readout.length,
+        "manufacturer": readout.manufacturer,
+        "identification": readout.identification,
+        "checked": readout.checked,
+        "entries": [
+            {
+                "name": entry.name,
+                "obis": None if entry.obis is None else _obis(entry.obis),
+                "raw": entry.raw,
+                "scaler": entry.scaler,
+                "unit": entry.unit,
+                "value": None if entry.raw is None else decimal_text(entry.raw, entry.scaler),
+                "text": entry.text,
+            }
+            for entry in readout.entries
+        ],
+    }
 
 
 def _fetch(receiver, found):
@@ -57,18 +110,24 @@ def _payload_document(data):
 
 def frame_document(frame):
     """One SmlFrame as `document` shows it."""
-    return {
+    shown = {
         "offset": frame.offset,
         "length": frame.length,
         "crc": frame.crc,
         "valid": True,
         "reason": None,
         "server_id": _hex(frame.server_id),
+        "list_name": _hex(frame.list_name),
         "sensor_time": _time(frame.sensor_time),
+        "gateway_time": _time(frame.gateway_time),
+        "signature": _hex(frame.signature),
         "quirks": list(frame.quirks),
         "refused": frame.refused,
         "entries": [_entry(entry) for entry in frame.entries],
     }
+    if frame.bodies:
+        shown["bodies"] = [_body(body) for body in frame.bodies]
+    return shown
 
 
 def _broken(event):
@@ -79,7 +138,10 @@ def _broken(event):
         "valid": False,
         "reason": event.data,
         "server_id": None,
+        "list_name": None,
         "sensor_time": None,
+        "gateway_time": None,
+        "signature": None,
         "quirks": [],
         "refused": 0,
         "entries": [],
@@ -89,7 +151,7 @@ def _broken(event):
 def _entry(entry):
     number = isinstance(entry.raw, int) and not isinstance(entry.raw, bool)
     return {
-        "obis": "{}-{}:{}.{}.{}*{}".format(*entry.obis),
+        "obis": _obis(entry.obis),
         "raw": _plain(entry.raw),
         "raw_sent": _plain(entry.raw_sent),
         "scaler": entry.scaler,
@@ -100,6 +162,42 @@ def _entry(entry):
         "text": _text(entry.raw),
         "quirks": list(entry.quirks),
     }
+
+
+def _obis(name):
+    if name is None or len(name) != 6:
+        return _hex(name)
+    return "{}-{}:{}.{}.{}*{}".format(*name)
+
+
+def _body(body):
+    """A message as plain data: its fields, of entries those that a value list has."""
+    shown = {name: _any(value) for name, value in sorted(body.__dict__.items())}
+    shown["tag"] = "%04x" % (body.tag or 0)
+    if body.tag == ATTENTION:
+        shown["meaning"] = attention_text(body.number)
+        shown["text"] = None if body.text is None else str(_printable(body.text), "ascii")
+    return {name: value for name, value in shown.items() if value not in (None, [], {})}
+
+
+def _any(value):
+    if isinstance(value, SmlEntry):
+        return _entry(value)
+    if isinstance(value, SmlTree):
+        return {
+            "name": _obis(value.name),
+            "value": _any(value.value),
+            "children": [_any(child) for child in value.children],
+        }
+    if isinstance(value, list):
+        return [_any(part) for part in value]
+    if isinstance(value, tuple) and value and isinstance(value[-1], (bytes, type(None))):
+        return [_any(part) for part in value]  # a row of a profile
+    return _plain(value)
+
+
+def _printable(data):
+    return bytes([byte if 0x20 <= byte < 0x7F else 0x3F for byte in data])
 
 
 def decimal_text(raw, scaler):
