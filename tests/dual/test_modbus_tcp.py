@@ -86,6 +86,12 @@ def test_late_reply_between_requests_leaves_the_stream_whole():
     assert client.discarded["stale"] == 1 and client.discarded["short"] == 1
 
 
+def test_bytes_behind_a_reply_leave_its_registers_alone():
+    client = ask(GOOD + bytes.fromhex("000900000007ffffffffffffff") + b"\x00\x0a\x00")
+    assert client.status == DONE and client.discarded["stale"] == 1
+    assert bytes(client.payload) == bytes.fromhex("43a80000")
+
+
 def test_regular_exception_names_its_code():
     for chunk in range(1, 10):
         client = ask(REFUSED, chunk)

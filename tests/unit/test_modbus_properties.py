@@ -5,7 +5,7 @@ import functools
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dicamm.proto import modbus
+from dicamm.proto import modbus, modbus_tcp
 
 REQUEST = bytes.fromhex("010400480002F1DD")
 GOOD = bytes.fromhex("01040443A800006FE0")
@@ -138,3 +138,59 @@ def test_count_beyond_the_buffer_or_below_zero_is_borne(data: bytes, count: int)
     twin = asked("read")
     twin.feed(data[: max(count, 0)])
     assert (client.status, client.discarded) == (twin.status, twin.discarded)
+
+
+@settings(max_examples=60, deadline=None)
+@given(OPERATIONS, STREAMS, st.integers(1, 40))
+def test_memory_and_work_are_bounded_whatever_comes(operation: str, stream: bytes, times: int):
+    client = asked(operation)
+    sizes = len(client._tx), len(client._rx), len(client.discarded)
+    checks = []
+    fits = modbus.crc_fits
+    modbus.crc_fits = lambda *arguments: checks.append(1) or fits(*arguments)
+    try:
+        for _ in range(times):
+            client.feed(stream)
+        client.timeout()
+    finally:
+        modbus.crc_fits = fits
+    assert (len(client._tx), len(client._rx), len(client.discarded)) == sizes
+    assert len(client._payloads) <= 2 and len(client._requests) <= 2
+    starts = 2 * (modbus.MAX_STRAY + 1)  # before and behind an echo
+    assert len(checks) <= 4 * starts + 8
+    counted = sum(client.discarded[name] for name in ("stray", "trailing"))
+    assert counted <= times * len(stream)
+
+
+def tcp_frame(number: int, body: bytes, protocol: int = 0) -> bytes:
+    """MBAP header and PDU."""
+    return b"".join(word.to_bytes(2, "big") for word in (number, protocol, len(body))) + body
+
+
+TCP_PIECES = st.one_of(
+    st.sampled_from([tcp_frame(1, GOOD[:-2]), tcp_frame(1, REFUSED[:-2]), tcp_frame(0, GOOD)]),
+    st.sampled_from([tcp_frame(1, FOREIGN[:-2]), tcp_frame(1, GOOD[:-2], 1), b"\x00\x01\x00"]),
+    st.binary(max_size=9),
+    st.binary(min_size=3, max_size=250).map(lambda body: tcp_frame(1, body)),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(TCP_PIECES, max_size=5).map(b"".join), st.integers(1, 300))
+def test_tcp_stream_gives_one_verdict_in_any_chunking(stream: bytes, size: int):
+    def outcome(step: int):
+        client = modbus_tcp.TcpClient()
+        client.read(1, 4, 0x48, 2)
+        for at in range(0, len(stream), step):
+            client.feed(stream[at : at + step])
+        before = client.status
+        client.timeout()
+        assert len(client._rx) == modbus_tcp.MAX_ADU
+        return before, client.status, client.error, bytes(client.payload), client.discarded
+
+    whole = outcome(max(len(stream), 1))
+    assert outcome(size) == outcome(1) == whole
+    if whole[1] == modbus.DONE:
+        assert tcp_frame(1, b"\x01\x04\x04" + whole[3]) in stream
+    else:
+        assert whole[1] == modbus.FAILED and not whole[3]

@@ -58,7 +58,7 @@ class TcpClient:
     error: as in modbus.py; CRC stands for bytes that are no Modbus/TCP. `broken` is true then:
     the frames can not be found again, close the connection and call connected() for the next.
     expected_bytes: while PENDING, missing to the next decision. payload: the register bytes
-    (memoryview) after DONE, valid until the next byte. discarded: "stale" counts replies to
+    (memoryview) after DONE, valid until the next request. discarded: "stale" counts replies to
     requests given up, "trailing" bytes on a broken stream, the others refused replies.
     Total: no received byte raises. ValueError only for a request that Modbus cannot say.
     """
@@ -73,7 +73,8 @@ class TcpClient:
         self.expected_bytes = 0
         self._tx = bytearray(MAX_ADU)
         self._rx = bytearray(MAX_ADU)
-        self._nothing = memoryview(self._rx)[:0]
+        self._kept = bytearray(2 * MAX_READ)
+        self._nothing = memoryview(self._kept)[:0]
         self.payload = self._nothing
         self._number = 0  # of the transaction
         self._count = 0  # registers asked for; 0 for a write
@@ -177,7 +178,8 @@ class TcpClient:
         elif not count and not same_bytes(rx, _UNIT, tx, _UNIT, 6):
             self._fail(mismatch(rx, _UNIT, tx, _UNIT, 0))
         else:
-            self.payload = memoryview(rx)[_UNIT + 3 : _UNIT + 3 + 2 * count]
+            copy_bytes(self._kept, 0, rx, _UNIT + 3, 2 * count)  # more may come behind it
+            self.payload = memoryview(self._kept)[: 2 * count]
             self.status = DONE
 
     def _fail(self, error):
