@@ -15,6 +15,7 @@ import time
 
 from dicamm import codes
 from dicamm.app.bus_request import BusRequest, BusUnit
+from dicamm.app.log import nobody
 from dicamm.proto import modbus, modbus_pdu
 from dicamm.proto.modbus_loops import copy_bytes
 
@@ -49,6 +50,7 @@ class Bus:
 
     discarded: what was thrown away, reason -> number (bytes for "late": those nobody awaited).
     hold: while it is set no request is begun, for those who wait to find the bus `idle`.
+    alive: called before each request, and while one has to wait.
     """
 
     def __init__(self, port, clock, timeout_ms, tries):
@@ -67,6 +69,7 @@ class Bus:
             POLL_BUDGET_US, port.baud, port.bits_per_char
         )
         self.hold = False
+        self.alive = nobody
         self._events = []
         self._polls = []
         self._work = asyncio.Event()
@@ -137,6 +140,7 @@ class Bus:
         return self._stay_alone()
 
     def _choose(self):
+        self.alive()
         if self.hold:
             return 1
         now_us = self._clock.real_us()

@@ -77,8 +77,9 @@ class Device:
         supervisor = Supervisor(self.ports.clock, self.log, self.ports.watchdog, self._fault)
         self.supervisor = supervisor
         try:
-            supervisor.add("bus", self._run_bus, 60000)
-            supervisor.add("meter", self.meter.run, 10000)
+            poll_ms = self.settings.poll_ms  # between two polls neither has anything to report
+            supervisor.add("bus", self._run_bus, 60000 + poll_ms)
+            supervisor.add("meter", self.meter.run, 10000 + poll_ms)
             supervisor.add("control", self.controller.run, 10000)
             supervisor.add("taf7", self.quarter_hours.run, 10000)
             supervisor.add("link", self.link.run, 5000)
@@ -114,7 +115,7 @@ class Device:
         supervisor.add("commands", poll.run, 60000)
 
     async def _run_bus(self, alive):
-        del alive  # an idle bus has nothing to report; the meter task's rounds show that it lives
+        self.bus.alive = alive
         await self.bus.run()
 
     def _fault(self):
