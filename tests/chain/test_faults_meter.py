@@ -135,7 +135,7 @@ async def test_a_late_reply_is_never_the_reading_of_a_later_event(tmp_path):
 
 async def test_a_meter_too_slow_for_its_bus_is_refused_and_never_believed(run):
     await meter_is(run, True)
-    run.chain.plant.meter.set_faults(slow_ms=420)
+    run.chain.plant.meter.set_faults(slow_ms=1500)
     answer = await asked(run, "begin")
     assert answer["code"] == TIMEOUT and not run.relay_closed
     await run.fault("device.meter_timeout", "")
