@@ -173,9 +173,8 @@ class Bus:
         quiet_us = time.ticks_diff(now, self._heard)
         if not 0 <= quiet_us < self._silence_us:  # below 0: so long ago that the ticks wrapped
             frame = self._request.frame(self._client)
-            self._limit_us = (
-                len(frame) * self._port.char_us
-            )  # not every UART tells when it has sent
+            # part of the patience, since not every UART tells when it has sent
+            self._limit_us = len(frame) * self._port.char_us
             self._port.send(frame)
             self._phase = _SEND
             return self._send()
