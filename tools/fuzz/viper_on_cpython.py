@@ -68,6 +68,10 @@ def load(name: str) -> types.ModuleType:
         ptr32=_Pointer32,
     )
     exec(compile(source, str(path), "exec"), module.__dict__)
+    fuzzer = sys.modules.get("atheris")
+    for name, value in list(vars(module).items()):
+        if fuzzer is not None and isinstance(value, types.FunctionType):
+            setattr(module, name, fuzzer.instrument_func(value))  # it guides the fuzzer
     return module
 
 
