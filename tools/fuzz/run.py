@@ -3,9 +3,10 @@
     python tools/fuzz/run.py modbus [--runs 100000] [--seed 1] [--corpus build/fuzz/modbus]
     python tools/fuzz/run.py modbus --replay FILE...
 
-NAME is a module beside this one with `target(data)`, `seeds()` and MAX_INPUT. The corpus is kept
-between runs. Needs atheris (Linux x86-64: make setup installs it). A finding is written to
-build/fuzz/NAME-crash-... and ends the run. Exit codes: 0 none, 1 a finding, 3 no atheris.
+NAME is a module beside this one with `target(data)`, `seeds()`, MAX_INPUT and CORES, the modules
+whose branches guide the search. The corpus is kept between runs. Needs atheris (Linux x86-64:
+make setup installs it). A finding is written to build/fuzz/NAME-crash-... and ends the run. Exit
+codes: 0 none, 1 a finding, 3 no atheris.
 """
 
 import argparse
@@ -20,7 +21,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / "build" / "fuzz"
-INSTRUMENTED = ["dicamm"]
 
 
 def load(name: str) -> ModuleType:
@@ -37,7 +37,10 @@ def load(name: str) -> ModuleType:
 def fuzz(name: str, arguments: list[str]) -> None:
     """Runs libFuzzer in this process; does not return."""
     atheris: Any = importlib.import_module("atheris")  # there is none for every platform
-    with atheris.instrument_imports(include=INSTRUMENTED):
+    cores = load(name).CORES  # known once the target is loaded, which is loaded again for it
+    for loaded in [known for known in sys.modules if known.startswith("dicamm")]:
+        del sys.modules[loaded]
+    with atheris.instrument_imports(include=cores):
         module = load(name)
     atheris.Setup([sys.argv[0], *arguments], module.target)
     atheris.Fuzz()
