@@ -27,6 +27,7 @@ class Life:
         self.offline = False  # nobody acknowledges
         self._left = None  # bytes until the supply fails
         self._flights = []  # appends that did not return, since the newest record
+        self._passed_over = []  # numbers given to records that were never whole
         self._journal = None
 
     @property
@@ -87,6 +88,7 @@ class Life:
             promise.flight = None
             self.full += 1
             return
+        self._passed_over.extend(range(promise.newest + 1, seq))
         promise.done()
         self._flights = []
         self.appended += 1
@@ -137,6 +139,9 @@ class Life:
             found = journal.read(seq)
             if found is not None and found != promise.records[seq][1]:
                 findings.fail("torn", "%s: record %d" % (label, seq))
+        for seq in self._passed_over:
+            if journal.read(seq) is not None:
+                findings.fail("torn", "%s: %d came back" % (label, seq))
         floor = journal.acknowledged_to
         highest = max(promise.acknowledged, journal.oldest - 1)  # what gave way counts as done
         if not promise.acknowledged_durable <= floor <= highest:

@@ -62,7 +62,8 @@ class Journal:
         self._acknowledged.all_to(min(ring.newest, max(found.acknowledged, tip.acknowledged)))
         self._announced.all_to(min(ring.newest, max(found.announced, tip.announced)))
         self._carried = (self._acknowledged.floor, self._announced.floor)  # marks on flash
-        self._give_way(ring.first_of(ring.tail))
+        if ring.told(ring.tail):  # else it is whole, and begins where the header says
+            self._give_way(ring.first_of(ring.tail))
         self.torn = tip.torn
 
     # -- reading

@@ -33,6 +33,7 @@ _LINK = b"\x0d\x48"  # key 13, 8 bytes
 _TAG = b"\x58\x20"  # 32 bytes
 _END = 44  # link and tag with their heads
 _MOST = 192  # bytes of a statement
+_PLANS = 4
 _NO_RECORD = ValueError("not the form of a record")
 
 
@@ -43,6 +44,7 @@ class Statement:
         self.data = data
         self._head = b""
         self._pieces = []  # (constant bytes, length of what follows, optional, value or None)
+        self._plans = {}  # kind and length -> Plan
         if data:
             self._head = data[1 : 1 + data[0]]
             at = 1 + data[0]
@@ -61,52 +63,87 @@ class Statement:
         return item_end
 
     def pack(self, sealed, seq, kind):
-        """The body of a sealed record, or None when it has another form."""
-        payload = len(sealed) - len(self._head) - 34
-        prefix = self._prefix(payload - (3 if payload > 257 else 2))
+        """The body of a sealed record, or None when it has another form.
+
+        A body is given only when it was proved to unpack to the same bytes.
+        """
+        number = _number(seq)
+        shape = kind << 16 | len(sealed)
+        plan = self._plans.get(shape)
+        if plan is not None:
+            body = plan.pack(sealed, number)
+            if body is not None:
+                return body
+        steps = self._steps(sealed, number, kind)
+        if steps is None:
+            return None
+        body = b"".join([constant + sealed[at:end] for constant, at, end in steps])
+        if self.unpack(body, seq, kind, None) != sealed:
+            return None
+        if len(self._plans) >= _PLANS:
+            self._plans.clear()
+        number_at = len(self._prefix(self._payload_size(sealed))) + 1
+        self._plans[shape] = Plan(sealed, number_at, number_at + len(number), steps)
+        return body
+
+    def _steps(self, sealed, number, kind):
+        """What the body is made of: a list of (constant, from, to of the sealed bytes)."""
+        prefix = self._prefix(self._payload_size(sealed))
         end = len(sealed) - _END
         at = len(prefix)
         if not self._head or not sealed.startswith(prefix) or end <= at:
             return None
-        number = _number(seq) + _KIND[kind]
+        number += _KIND[kind]
         if not sealed.startswith(number, at + 1) or sealed[at] & 0xF0 != 0xA0:
             return None
         if sealed[end : end + 2] != _LINK or sealed[end + 10 : end + 12] != _TAG:
             return None
-        return self._split(sealed, at, at + 1 + len(number), kind)
+        steps = [(b"", 0, 0)]
+        flags = self._split(sealed, at + 1 + len(number), kind, steps)
+        if flags is None:
+            return None
+        steps[0] = (bytes((sealed[at] & 15 | flags,)), 0, 0)
+        steps.append((b"", end + 2, end + 10))
+        steps.append((b"", end + 12, end + 44))
+        return steps
 
-    def _split(self, sealed, fields_at, at, kind):
-        parts = [b""]
+    def _split(self, sealed, at, kind, steps):
+        """Adds what is between the pieces from `at` to the link; returns the flags, or None."""
         flags = 0
         end = len(sealed) - _END
         if kind == 16:
             start = sealed.find(self._pieces[0][0], at)
             if not 0 <= start - at < 256:
                 return None
-            parts.append(bytes((start - at,)))
-            parts.append(sealed[at:start])
+            steps.append((bytes((start - at,)), at, start))
             at = start
         for constant, follows, optional, value in self._pieces:
             if sealed.startswith(constant, at):
                 at += len(constant)
+                if at > end:
+                    return None
                 if follows != ITEM:
-                    parts.append(sealed[at : at + follows])
+                    steps.append((b"", at, at + follows))
                     at += follows
                 else:
-                    item = sealed[at : at + _item_size(sealed[at])]
-                    parts.append(_shorten(item, value))
-                    at += len(item)
+                    item_end = at + _item_size(sealed[at])
+                    if _same(sealed[at:item_end], value):
+                        steps.append((bytes((SAME,)), item_end - 2, item_end))
+                    else:
+                        steps.append((b"", at, item_end))
+                    at = item_end
                 if at > end:
                     return None
             elif optional:
                 flags |= 0x10 if constant[0] == 9 else 0x20
             else:
                 return None
-        parts[0] = bytes((sealed[fields_at] & 15 | flags,))
-        parts.append(sealed[at:end])
-        parts.append(sealed[end + 2 : end + 10])
-        parts.append(sealed[end + 12 :])
-        return b"".join(parts)
+        steps.append((b"", at, end))
+        return flags
+
+    def _payload_size(self, sealed):
+        rest = len(sealed) - len(self._head) - 34  # with the head of a byte string
+        return rest - (3 if rest > 257 else 2)
 
     def unpack(self, body, seq, kind, link):
         """The sealed record that `pack` made body from; link: what was cut out of it, or None."""
@@ -150,6 +187,31 @@ class Statement:
         if size > 255:
             return self._head + bytes((0x59, size >> 8 & 0xFF, size & 0xFF))
         return self._head + bytes((0x58, size & 0xFF))
+
+
+class Plan:
+    """How a record of one kind and length was packed: the next of its shape is packed the same
+    way, when all that is left out is again what it was."""
+
+    def __init__(self, sealed, number_at, number_end, steps):
+        self._buffer = bytearray(sealed)
+        self._number_at = number_at
+        self._number_end = number_end
+        self._steps = steps
+
+    def pack(self, sealed, number):
+        """The body; None when the record differs elsewhere than where the body says so."""
+        if len(number) != self._number_end - self._number_at:
+            return None
+        whole = self._buffer
+        whole[self._number_at : self._number_end] = number
+        parts = []
+        for constant, at, end in self._steps:
+            part = sealed[at:end]
+            whole[at:end] = part
+            parts.append(constant)
+            parts.append(part)
+        return b"".join(parts) if whole == sealed else None
 
 
 def learn(sealed):
@@ -238,10 +300,9 @@ def _add(out, constant, follows):
     out.append(follows)
 
 
-def _shorten(item, value):
-    if len(item) > 3 and len(item) == len(value) and item[:-2] == value[:-2]:
-        return bytes((SAME, item[-2], item[-1]))
-    return item
+def _same(item, value):
+    """Whether an integer differs from the statement's in its last two bytes at most."""
+    return len(item) > 3 and len(item) == len(value) and item[:-2] == value[:-2]
 
 
 def _number(seq):

@@ -8,7 +8,9 @@ the number of sectors.
 from array import array
 
 from dicamm.store import journal_slot as form
-from dicamm.store.journal_sector import Sector, program_again
+from dicamm.store.journal_sector import Sector, blank, program_again
+
+_LOOKS = 3  # at a slot that reads damaged at the very end of the ring
 
 
 class LayoutError(Exception):
@@ -17,7 +19,7 @@ class LayoutError(Exception):
 
 class Found:
     """What the newest sector's header said: oldest, acknowledged, announced, dropped. bare: its
-    bytes when no slot follows, else b""."""
+    bytes when no slot follows, else b""; mended: as journal_slot.Header."""
 
     def __init__(self):
         self.oldest = 0
@@ -25,6 +27,7 @@ class Found:
         self.announced = 0
         self.dropped = 0
         self.bare = b""
+        self.mended = False
 
 
 class Ring:
@@ -80,7 +83,7 @@ class Ring:
                 self._starts[index] = view.first_number()
                 if turns[index] > best:
                     best = turns[index]
-                    self._note(header, view.bare)
+                    self._note(header, view.bare_header())
         view.forget()
         return turns
 
@@ -92,22 +95,29 @@ class Ring:
         found.announced = header.announced
         found.dropped = header.dropped
         found.bare = bare
+        found.mended = header.mended
 
     def _find_tip(self, best, turns):
         """The newest sector with slots; those behind it are erased. Returns a number that a
         damaged slot shows to have been given, or 0."""
         sectors = self._region.sectors
         given = 0
-        header = self.found.bare
-        if header:  # a newest sector that holds nothing yet
-            program_again(self._region, best % sectors, 0, header, self._page)
-        for turn in range(best - (1 if header else 0), max(best - sectors, -1), -1):
+        empty = self.found.bare and self._begins_blank(best % sectors)
+        if empty:
+            bare, mended = self.found.bare, self.found.mended
+            program_again(self._region, best % sectors, 0, bare, self._page, mended)
+        for turn in range(best - (1 if empty else 0), max(best - sectors, -1), -1):
             index = turn % sectors
             if turns[index] != turn + 1:
                 continue
             self.turn = turn
-            self.tip.load(index)
-            given = self.tip.given or given
+            for _ in range(_LOOKS):
+                self.tip.load(index)
+                if not self.tip.given:
+                    break
+            if self.tip.given:
+                given = self.tip.given
+                self.tip.spoil(self._page)
             if self.tip.slots:
                 self.ready = turns[(turn + 1) % sectors] == turn + 2
                 self.newest = max(self.newest, self.tip.highest)
@@ -117,19 +127,38 @@ class Ring:
         self.tip.load(best % sectors)
         return given
 
+    def _begins_blank(self, index):
+        """Whether page 1 of a sector has no slot: where page 0 has none either, nothing has."""
+        begin = memoryview(self._window)[: form.OVERHEAD]
+        self._region.read(index, self._region.PAGE, begin)
+        return blank(self._window, 0, form.OVERHEAD)
+
     def _fill_starts(self, turns):
-        """Sectors without records begin where the next one does, so that numbers rise."""
-        following = self.tip.start if self.tip.count else self.newest + 1
-        self._starts[self.tip.index] = following
+        """Sectors without a header begin where the next one does, so that numbers rise."""
         sectors = self._region.sectors
+        self._starts[self.tip.index] = self.tip.start if self.tip.count else self.newest + 1
         for turn in range(self.turn - 1, self.turn - sectors, -1):
             index = turn % sectors
             if turn < 0 or turns[index] != turn + 1:
-                self._starts[index] = following
-            elif not self._starts[index]:
-                self._view.load(index)
-                self._starts[index] = self._view.start or following
-            following = self._starts[index]
+                self._starts[index] = self._start_of(turn + 1)
+
+    def _start_of(self, turn):
+        """The first number of a turn's sector, or of the next that holds any. Loads the sector
+        where its page 0 did not tell."""
+        first = turn
+        index = turn % self._region.sectors
+        while not self._starts[index]:
+            self._view.load(index)
+            if self._view.count:
+                self._starts[index] = self._view.start
+            else:
+                turn += 1
+                index = turn % self._region.sectors
+        start = self._starts[index]
+        while first < turn:
+            self._starts[first % self._region.sectors] = start
+            first += 1
+        return start
 
     # -- reading
 
@@ -150,12 +179,12 @@ class Ring:
         high = self.turn
         while low < high:  # the last sector that begins at or below seq
             middle = (low + high + 1) // 2
-            if self._starts[middle % self._region.sectors] <= seq:
+            if self._start_of(middle) <= seq:
                 low = middle
             else:
                 high = middle - 1
         index = low % self._region.sectors
-        if low == self.turn or self._starts[index] > seq:
+        if low == self.turn or self._start_of(low) > seq:
             return None
         if self._view.index != index and not self._view.load(index):
             return None
@@ -170,4 +199,8 @@ class Ring:
         """The first number in the sector of a turn, or the first behind it if it holds none."""
         if turn > self.turn or self.unopened:
             return self.newest + 1
-        return self._starts[turn % self._region.sectors]
+        return self._start_of(turn)
+
+    def told(self, turn):
+        """Whether `first_of` a turn costs no reading."""
+        return self.unopened or self._starts[turn % self._region.sectors] > 0

@@ -45,7 +45,6 @@ class Sector:
         self._clear()
 
     def _clear(self):
-        self.bare = b""
         self.start = 0
         self.count = 0
         self.slots = 0
@@ -54,6 +53,7 @@ class Sector:
         self.end = self.header.end
         self.highest = self.header.next - 1
         self.given = 0
+        self._given_end = 0
         self.acknowledged = 0
         self.announced = 0
         self.torn = 0
@@ -72,6 +72,7 @@ class Sector:
             self.forget()
             return False
         self.open(index)
+        self.mended = int(self.header.mended)
         self._newest = bytes(self._window[: self.header.end])
         page = self._region.PAGE
         start = 0
@@ -93,26 +94,18 @@ class Sector:
         self._clear()
 
     def first_number(self):
-        """After `peek`: the number of the sector's first record where that is plain from page 0,
-        or from page 1 when page 0 holds none; else 0, and the sector has to be loaded.
+        """After `peek`: the number of the first record where that is plain from page 0; else 0,
+        and the sector has to be loaded."""
+        if self._look(self.header.end) == form.WHOLE and self._slot.code != form.MARKS:
+            return self._number()
+        return 0
 
-        `bare`: the header's bytes when nothing seems to follow, else b"".
-        """
-        page = self._region.PAGE
-        state = self._look(self.header.end)
-        if state == form.BLANK:
-            bare = blank(self._window, self.header.end, page)
-            header = bytes(self._window[: self.header.end])
-            begin = memoryview(self._window)[: form.OVERHEAD]
-            self._region.read(self.index, page, begin)
-            if blank(self._window, 0, form.OVERHEAD):
-                self.bare = header if bare else b""
-                return 0
-            self._read_page(page)
-            state = self._look(0)
-        if state != form.WHOLE or self._slot.code == form.MARKS:
-            return 0
-        return self._number()
+    def bare_header(self):
+        """After `peek`: the header's bytes when nothing else is on page 0, else b""."""
+        end = self.header.end
+        if blank(self._window, end, self._region.PAGE):
+            return bytes(self._window[:end])
+        return b""
 
     def put(self, seq, offset, taf16):
         """Enters a record; numbers from seq on that were entered before are void."""
@@ -159,7 +152,19 @@ class Sector:
 
     def heal(self, page):
         """After `load`: programs the newest slot again, or the header where there is none."""
-        program_again(self._region, self.index, self._newest_at, self._newest, page)
+        mended = self.mended > 0
+        program_again(self._region, self.index, self._newest_at, self._newest, page, mended)
+
+    def spoil(self, page):
+        """Makes sure that the damaged slot of `given` stays so: the next record is not linked to
+        it, so it must not read whole one day. page: a buffer."""
+        size = self._region.PAGE
+        at = self._given_end - 6  # its check sum; an end mark may lie on the next page
+        for offset in range(at, at + 4):
+            view = memoryview(page)[:size]
+            page[:size] = b"\xff" * size
+            page[offset % size] = 0
+            self._region.program(self.index, offset - offset % size, view)
 
     # -- inside
 
@@ -196,6 +201,7 @@ class Sector:
                 self._take(start + at, start + slot.end)
             elif state == form.GIVEN and slot.code != form.MARKS:
                 self.given = self._number()
+                self._given_end = start + slot.end
                 self.torn += 1
             else:
                 if state == form.BROKEN or not blank(self._window, at, page):
@@ -239,16 +245,18 @@ def shortened(body, link):
     return body[: end - LINK] + body[end:]
 
 
-def program_again(region, index, offset, data, page):
+def program_again(region, index, offset, data, page, mended):
     """Programs once more what stands at `offset` of a sector: a power cut may have left bits
-    that read now like this, now like that. page: a buffer of one page at least."""
+    that read now like this, now like that. page: a buffer of one page at least. mended: data
+    is not quite what reads there; a bit that became zero stays zero."""
     size = region.PAGE
+    view = memoryview(page)[:size]
     while data:
         at = offset % size
         part = data[: size - at]
-        view = memoryview(page)[:size]
-        region.read(index, offset - at, view)
-        part = bytes([one & other for one, other in zip(part, view[at:])])
+        if mended:
+            region.read(index, offset - at, view)
+            part = bytes([one & other for one, other in zip(part, view[at:])])
         page[:size] = b"\xff" * size
         page[at : at + len(part)] = part
         region.program(index, offset - at, view)

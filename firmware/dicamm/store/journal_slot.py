@@ -168,7 +168,10 @@ def build(data, at, code, number, distances, body, page, turn):
 
 
 class Header:
-    """A sector's header: turn, next, oldest, acknowledged, announced, dropped, statement."""
+    """A sector's header: turn, next, oldest, acknowledged, announced, dropped, statement.
+
+    mended: a flipped bit was put right in the buffer.
+    """
 
     def __init__(self):
         self.turn = 0
@@ -180,6 +183,7 @@ class Header:
         self.statement = b""
         self.layout = 0
         self.end = 0
+        self.mended = False
 
     def parse(self, data):
         """Whether data begins with a header; sets the fields, mends a flipped bit.
@@ -187,7 +191,8 @@ class Header:
         `layout` is set also where it is another than LAYOUT: then the rest is not.
         """
         self.layout = 0
-        if not self._whole(data) and not self._mend(data):
+        self.mended = not self._whole(data)
+        if self.mended and not self._mend(data):
             return False
         fields = struct.unpack_from(_HEADER, data, 0)
         self.layout = fields[1]

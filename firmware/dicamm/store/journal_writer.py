@@ -101,8 +101,6 @@ class Writer(Ring):
             if self.tip.statement is not statement:
                 statement = self.tip.statement
                 packed = statement.pack(sealed, seq, kind)
-                if packed is not None and statement.unpack(packed, seq, kind, None) != sealed:
-                    packed = None
             code, body = self._form(packed, sealed, seq)
             if self._fits(len(body), code):
                 return code, body
