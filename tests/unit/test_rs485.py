@@ -86,7 +86,8 @@ assert [level for level, _ in pin.levels] == [1, 0]
 
 def test_long_sendings_sleep_and_do_not_spin():
     looks = run("print(send(Rs485(Uart(), 9600, drive_enable=Pin()), bytes(100)))")
-    assert int(looks) <= 30
+    # about 20 on an idle machine, some thousand where the end comes late, 200,000 when it spins
+    assert int(looks) <= 20_000
 
 
 def test_without_a_driver_pin_the_drain_is_waited_for():

@@ -50,6 +50,7 @@ def run(name: str, runs: int, seed: int, corpus: Path) -> int:
     """Runs the fuzzer in a process of its own and tells how it went; the exit code."""
     module = load(name)
     corpus.mkdir(parents=True, exist_ok=True)
+    HOME.mkdir(parents=True, exist_ok=True)
     for number, data in enumerate(module.seeds()):
         corpus.joinpath(f"seed-{number:02}").write_bytes(data)
     options = [f"-runs={runs}", f"-max_len={module.MAX_INPUT}", f"-seed={seed}"]

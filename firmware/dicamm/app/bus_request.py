@@ -40,7 +40,7 @@ class BusRequest:
         self.function = 0
         self.address = 0
         self.count = 0
-        self.values = ()
+        self.values = []
         self.timeout_ms = 0
         self.tries = 0
         self.error = 0
