@@ -6,7 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "boards" / "unix" / "shim"), str(ROOT / "tests" / "faults")]
 
-import nor_model  # noqa: E402 - where it is stands above
+import layout1 as layout1  # noqa: E402 - where it is stands above
+import nor_model  # noqa: E402
 import norflash  # noqa: E402
 import workload  # noqa: E402
 

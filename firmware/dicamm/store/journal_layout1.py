@@ -52,9 +52,11 @@ def convert(region, journal):
     Raises JournalFull when the other region is too small for what nobody has acknowledged.
     """
     count = 0
+    whole = True  # up to here everything was acknowledged
     for seq, kind, acknowledged, announced, sealed in records(region):
         journal.append(seq, kind, sealed)
-        if acknowledged and not journal.pending_before(seq):
+        whole = whole and acknowledged
+        if whole:
             journal.acknowledge(seq)
         if announced and kind == 16:
             journal.announced(seq)

@@ -32,7 +32,7 @@ _KIND = {7: b"\x02\x07", 16: b"\x02\x10\x03\x50"}  # key 2, and key 3's length
 _LINK = b"\x0d\x48"  # key 13, 8 bytes
 _TAG = b"\x58\x20"  # 32 bytes
 _END = 44  # link and tag with their heads
-_MOST = 192  # bytes of a statement
+_MOST = 220  # bytes of a statement
 _PLANS = 4
 _NO_RECORD = ValueError("not the form of a record")
 
@@ -129,8 +129,8 @@ class Statement:
                     item_end = at + _item_size(sealed[at])
                     if _same(sealed[at:item_end], value):
                         steps.append((bytes((SAME,)), item_end - 2, item_end))
-                    else:
-                        steps.append((b"", at, item_end))
+                    else:  # its first byte tells its length: no plan may let that vary
+                        steps.append((sealed[at : at + 1], at + 1, item_end))
                     at = item_end
                 if at > end:
                     return None
