@@ -131,6 +131,6 @@ class NorFile:
     def _fill(self, size):
         """Erased bytes behind what the file already holds."""
         while size < self.sectors * self.sector_size:
-            piece = min(self.sector_size, self.sectors * self.sector_size - size)
+            piece = min(self.page_size, self.sectors * self.sector_size - size)
             self._file.write(b"\xff" * piece)
             size += piece

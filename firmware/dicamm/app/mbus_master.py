@@ -134,7 +134,11 @@ class MbusLine:
         master = self._master
         while self._port.receive(self._buffer):
             pass  # what came after the last request was over
-        await self._port.send(frame)
+        self._port.send(frame)
+        left_ms = self._port.sending_ms()
+        while left_ms >= 0:
+            await asyncio.sleep_ms(left_ms)
+            left_ms = self._port.sending_ms()
         heard = False
         last_us = self._clock.real_us()
         while master.status == core.PENDING:
