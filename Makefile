@@ -1,5 +1,5 @@
 # Front door. Every target sets up what it needs into .venv first.
-.PHONY: help setup demo test lint bench torture lock clean
+.PHONY: help setup demo test lint bench lock clean
 OUT ?= demo-out
 
 help:
@@ -29,9 +29,6 @@ lint: setup
 bench: setup
 	.venv/bin/python tools/bench/modbus.py
 	.venv/bin/python tools/bench/meter_server.py
-
-torture: setup
-	.venv/bin/python tools/torture.py --full
 
 lock:
 	uv pip compile --universal --python-version 3.11 --group dev pyproject.toml \

@@ -2,7 +2,8 @@
 
 import gc
 
-gc.threshold(8192)  # collected while it loads, the code lies close and leaves the rest in one piece
+# collected while it loads, the code lies close and leaves the rest of the heap in one piece
+gc.threshold(8192)
 
 from dicamm.app.main import run  # noqa: E402
 
