@@ -42,7 +42,8 @@ async def test_ten_thousand_polls_leave_nothing_on_the_heap(tmp_path):
         before, _ = await floor_after(link, WARM_UP)
         after, status = await floor_after(link, WARM_UP + POLLS)
         await outlasts_every_supervision(chain, link)
-    assert after <= before
+    # one entry of a log may come or go; a single byte a poll would be 10,000
+    assert after - before < 256
     assert status["meter"]["failed_reads"] == 0 and sum(status["restarts"].values()) == 0
 
 
