@@ -92,8 +92,10 @@ class SmlTransport:
             if state[_WHY] and self._stopped():
                 self._search_again(at)
         self._seen += end
-        state[_START] -= end
-        if state[_IN_FRAME]:
+        if state[_HELD]:
+            state[_START] -= end
+        elif state[_IN_FRAME]:
+            state[_START] -= end
             self._progress()
 
     def finish(self):
