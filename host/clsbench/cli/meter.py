@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from clsbench.cli.meter_probe import probe
 from clsbench.cli.meter_read import read
 from clsbench.cli.meter_serve import serve
+from clsbench.cli.meter_sml import by_protocol, serve_sml
 from clsbench.meters.catalogue import MeterModel, Register, load, models
 
 _UNKNOWN = "unknown"
@@ -21,7 +22,8 @@ def meter() -> None:
     """Meters with Modbus RTU: which are known; play one, read one, find one."""
 
 
-for command in (probe, read, serve):
+serve.epilog = "--protocol sml plays an SML base meter: serve --protocol sml --help"
+for command in (probe, read, by_protocol({"modbus": serve, "sml": serve_sml}, "modbus")):
     meter.add_command(command)
 
 

@@ -17,6 +17,7 @@ from clsbench.clock import BenchClock
 from clsbench.errors import BadInput, EnvironmentProblem
 from clsbench.meters.device_id import server_id
 from clsbench.meters.sml_encode import Value, obis_bytes, telegram
+from clsbench.meters.sml_faults import SmlFaults
 from clsbench.meters.sml_second_reader import frames
 
 Reading = tuple[str, int, int, int]
@@ -39,15 +40,16 @@ class Sent(NamedTuple):
 class SmlPusher:
     """A thread that writes telegrams to `port` every `interval_ms_real` of real time.
 
-    sent: the last KEPT writes, oldest first. lost: telegrams the line did not take because
-    nobody reads it. Raises EnvironmentProblem on `start` when the port cannot be opened; what
-    breaks the thread later is raised by `stop`.
+    sent: the last KEPT writes, oldest first. count: all of them. lost: telegrams the line did not
+    take because nobody reads it. Raises EnvironmentProblem on `start` when the port cannot be
+    opened; what breaks the thread later is raised by `stop`.
     """
 
     def __init__(self, port: str, interval_ms_real: int, baud: int = 9600):
         if interval_ms_real < 1:
             raise BadInput(f"interval {interval_ms_real} ms of meter on {port}: must be 1 or more")
         self.sent: deque[Sent] = deque(maxlen=KEPT)
+        self.count = 0
         self.lost = 0
         self._port = port
         self._interval_s = interval_ms_real / 1000
@@ -67,6 +69,11 @@ class SmlPusher:
         self._stopping.clear()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="sml-meter")
         self._work = self._pool.submit(self._run, line)
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread is at work: it is not before `start` nor when it has failed."""
+        return self._work is not None and not self._work.done()
 
     def stop(self) -> None:
         """Ends the thread and closes the port; raises what went wrong in the thread."""
@@ -94,6 +101,7 @@ class SmlPusher:
         except serial.SerialException as error:
             raise EnvironmentProblem(f"meter port {self._port}: write failed: {error}") from error
         self.sent.append(sent)
+        self.count += 1
 
     def _telegrams(self) -> Iterator[Sent | None]:
         """What to write at each interval; None: nothing this time."""
@@ -105,7 +113,7 @@ class LmnMeter(SmlPusher):
 
     read_values: called in the meter's thread with bench time (Unix ms); returns the readings.
     Faults, to be set at any time: `silent` sends nothing; `crc_errors` sends every telegram
-    with one bit of its transport checksum wrong.
+    with one bit of its transport checksum wrong. faults: a script of more, by telegrams.
     """
 
     def __init__(
@@ -117,9 +125,11 @@ class LmnMeter(SmlPusher):
         *,
         read_values: Callable[[int], list[Reading]],
         baud: int = 9600,
+        faults: SmlFaults | None = None,
     ):
         super().__init__(port, interval_ms_real, baud)
         self.meter_id = meter_id
+        self.faults = faults or SmlFaults()
         self.silent = False
         self.crc_errors = False
         self._server_id = server_id(meter_id)
@@ -133,20 +143,27 @@ class LmnMeter(SmlPusher):
             number += 1
             yield None if self.silent else self._telegram(number)
 
-    def _telegram(self, number: int) -> Sent:
+    def _telegram(self, number: int) -> Sent | None:
         utc_ms = self._clock.now_ms()
         readings = self._read_values(utc_ms)
-        values: list[Value] = [
-            (_MANUFACTURER, self.meter_id[1:4].encode("ascii"), None, None, None),
-            (_DEVICE_ID, self._server_id, None, None, None),
-        ]
-        for obis, raw, scaler, unit in readings:
-            values.append((obis_bytes(obis), raw, scaler, unit, None))
+        step = self.faults.next_step()
+        values = self.faults.values(step, meter_values(self.meter_id, readings))
         sec_index = (utc_ms - self._started_ms) // 1000
-        data = telegram(self._server_id, values, sec_index, number)
+        data = self.faults.spoil(step, telegram(self._server_id, values, sec_index, number))
         if self.crc_errors:
             data = data[:-1] + bytes((data[-1] ^ 1,))
-        return Sent(utc_ms, readings, data)
+        return Sent(utc_ms, readings, data) if data else None
+
+
+def meter_values(meter_id: str, readings: list[Reading]) -> list[Value]:
+    """The value list of a base meter: maker, device id, then its readings."""
+    values: list[Value] = [
+        (_MANUFACTURER, meter_id[1:4].encode("ascii"), None, None, None),
+        (_DEVICE_ID, server_id(meter_id), None, None, None),
+    ]
+    return values + [
+        (obis_bytes(obis), raw, scaler, unit, None) for obis, raw, scaler, unit in readings
+    ]
 
 
 class CapturePlayer(SmlPusher):

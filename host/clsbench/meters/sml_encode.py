@@ -1,4 +1,4 @@
-"""SML telegrams of simulated meters: GetList.Response between open and close, in a frame.
+"""SML telegrams of simulated meters: what they push, and what they answer, in a frame.
 
 Knows how values are written, not when. Independent of the device's reader. Source: SML 1.05
 (BSI TR-03109-1 annex IV), chapters 5, 6 and 8.
@@ -14,7 +14,13 @@ Value = tuple[bytes, int | bytes | bool | None, int | None, int | None, int | No
 """(obis of 6 bytes, raw, scaler, unit as DLMS code, status); None: left out of the telegram."""
 
 _ESCAPE = b"\x1b\x1b\x1b\x1b"
-_ABSENT = b"\x01"
+ABSENT = b"\x01"
+GET_LIST = 0x0701
+PARAMETER = 0x0501
+PROFILE_LIST = 0x0401
+ATTENTION = 0xFF01
+_OPEN = 0x0101
+_CLOSE = 0x0201
 _LIST_NAME = bytes.fromhex("0100620affff")  # 1-0:98.10.255*255, the current values
 _OBIS = re.compile(r"(\d+)-(\d+):(\d+)\.(\d+)\.(\d+)\*(\d+)")
 
@@ -27,24 +33,69 @@ def telegram(
     sec_index: the meter's seconds counter (actSensorTime). transaction: number in the ids of
     the three messages. Integers take the narrowest of 1, 2, 4, 8 bytes, signed.
     """
-    ids = [octets((transaction % 2**24 * 4 + place).to_bytes(4, "big")) for place in range(3)]
-    file_id = octets(transaction.to_bytes(8, "big")[-4:])
-    opened = sml_list(_ABSENT, _ABSENT, file_id, octets(server_id), _ABSENT, _ABSENT)
-    listed = sml_list(
-        _ABSENT,
+    file_id = transaction.to_bytes(8, "big")[-4:]
+    listed = value_list(server_id, values, sec_index)
+    return file(server_id, file_id, [(GET_LIST, listed)], transaction)
+
+
+def file(
+    server_id: bytes, file_id: bytes, bodies: list[tuple[int, bytes]], transaction: int = 1
+) -> bytes:
+    """One telegram: (tag, encoded body) of each message, between open and close, in a frame."""
+    opened = sml_list(ABSENT, ABSENT, octets(file_id), octets(server_id), ABSENT, ABSENT)
+    whole = [(_OPEN, opened), *bodies, (_CLOSE, sml_list(ABSENT))]
+    first = transaction % 2**24 * 4
+    return frame(
+        b"".join(
+            message(octets(((first + place) % 2**32).to_bytes(4, "big")), tag, body)
+            for place, (tag, body) in enumerate(whole)
+        )
+    )
+
+
+def value_list(
+    server_id: bytes, values: Iterable[Value], sec_index: int, list_name: bytes | None = None
+) -> bytes:
+    """The body of a GetList.Response."""
+    return sml_list(
+        ABSENT,
         octets(server_id),
-        octets(_LIST_NAME),
+        octets(list_name or _LIST_NAME),
         sec_index_time(sec_index),
         sml_list(*(_entry(value) for value in values)),
-        _ABSENT,
-        _ABSENT,
+        ABSENT,
+        ABSENT,
     )
-    closed = sml_list(_ABSENT)
-    return frame(
-        message(ids[0], 0x0101, opened)
-        + message(ids[1], 0x0701, listed)
-        + message(ids[2], 0x0201, closed)
+
+
+def parameter(server_id: bytes, path: list[bytes], value: Value) -> bytes:
+    """The body of a GetProcParameter.Response: one parameter, an entry of a period."""
+    tree = sml_list(octets(path[-1]), sml_list(unsigned(2), _period_entry(value)), ABSENT)
+    return sml_list(octets(server_id), sml_list(*map(octets, path)), tree)
+
+
+def profile(
+    server_id: bytes, path: list[bytes], row: tuple[int, int, Iterable[Value]], period_s: int
+) -> bytes:
+    """The body of a GetProfileList.Response: one row, (UTC seconds, status, values)."""
+    utc_s, status, values = row
+    return sml_list(
+        octets(server_id),
+        timestamp(utc_s),
+        unsigned(period_s),
+        sml_list(*map(octets, path)),
+        timestamp(utc_s),
+        unsigned(status),
+        sml_list(*map(_period_entry, values)),
+        ABSENT,
+        ABSENT,
     )
+
+
+def attention(server_id: bytes, number: int, text: str = "") -> bytes:
+    """The body of an Attention.Response. number: its last two bytes."""
+    code = b"\x81\x81\xc7\xc7" + number.to_bytes(2, "big")
+    return sml_list(octets(server_id), octets(code), octets(text.encode("ascii")), ABSENT)
 
 
 def frame(payload: bytes) -> bytes:
@@ -87,6 +138,11 @@ def sec_index_time(seconds: int) -> bytes:
     return sml_list(unsigned(1), b"\x65" + (seconds % 2**32).to_bytes(4, "big"))
 
 
+def timestamp(utc_s: int) -> bytes:
+    """SML_Time with choice 2: Unix seconds."""
+    return sml_list(unsigned(2), b"\x65" + utc_s.to_bytes(4, "big"))
+
+
 def obis_bytes(text: str) -> bytes:
     """The six bytes of `1-0:1.8.0*255`. Raises BadInput when the text is not of that form."""
     parts = _OBIS.fullmatch(text)
@@ -99,18 +155,29 @@ def _entry(value: Value) -> bytes:
     obis, raw, scaler, unit, status = value
     return sml_list(
         octets(obis),
-        _ABSENT if status is None else unsigned(status),
-        _ABSENT,
-        _ABSENT if unit is None else unsigned(unit),
-        _ABSENT if scaler is None else signed(scaler),
+        ABSENT if status is None else unsigned(status),
+        ABSENT,
+        ABSENT if unit is None else unsigned(unit),
+        ABSENT if scaler is None else signed(scaler),
         _raw(raw),
-        _ABSENT,
+        ABSENT,
+    )
+
+
+def _period_entry(value: Value) -> bytes:
+    obis, raw, scaler, unit, _ = value
+    return sml_list(
+        octets(obis),
+        ABSENT if unit is None else unsigned(unit),
+        ABSENT if scaler is None else signed(scaler),
+        _raw(raw),
+        ABSENT,
     )
 
 
 def _raw(raw: int | bytes | bool | None) -> bytes:
     if raw is None:
-        return _ABSENT
+        return ABSENT
     if isinstance(raw, bytes):
         return octets(raw)
     if isinstance(raw, bool):

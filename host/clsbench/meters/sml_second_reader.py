@@ -54,12 +54,37 @@ def frames(capture: bytes) -> list[dict[str, Any]]:
     return found
 
 
+def files(capture: bytes) -> list[tuple[int, list[tuple[Any, Any]]]]:
+    """Every telegram with a good checksum in `capture`: (end, [(tag, body) of each message]).
+
+    A body is a tree of lists, numbers, bytes, booleans and None. Messages with a bad checksum or
+    structure are left out.
+    """
+    found = []
+    position = capture.find(_START)
+    while position >= 0:
+        cut = _cut_at(capture, position)
+        if cut:
+            found.append((position + cut[0], _messages(cut[2])))
+        position = capture.find(_START, position + (cut[0] if cut else 1))
+    return found
+
+
 def payload_frame(payload: bytes) -> dict[str, Any]:
     """The same for messages without transport: offset 0, crc None."""
     return {"offset": 0, "length": len(payload), "crc": None, **_content(payload)}
 
 
 def _frame_at(capture: bytes, start: int) -> dict[str, Any] | None:
+    cut = _cut_at(capture, start)
+    if cut is None:
+        return None
+    length, crc, payload = cut
+    return {"offset": start, "length": length, "crc": crc, **_content(payload)}
+
+
+def _cut_at(capture: bytes, start: int) -> tuple[int, str, bytes] | None:
+    """(length, checksum, messages) of the telegram at `start`."""
     body = _BODY.match(capture, start + 8)
     if body is None or body[2][0] != 0x1A or body[2][1] > 3:
         return None
@@ -68,7 +93,7 @@ def _frame_at(capture: bytes, start: int) -> dict[str, Any] | None:
     if crc is None:
         return None
     payload = body[1][: len(body[1]) - body[2][1]].replace(_START[:4] * 2, _START[:4])
-    return {"offset": start, "length": body.end() - start, "crc": crc, **_content(payload)}
+    return body.end() - start, crc, payload
 
 
 def _transport_crc(covered: bytes, stored: bytes) -> str | None:
