@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 FUZZ = Path(__file__).resolve().parents[2] / "tools" / "fuzz"
-TARGETS = ["modbus"]
+TARGETS = ["modbus", "sml"]
 RUNS = 2500
 ATHERIS = importlib.util.find_spec("atheris") is not None
 
