@@ -252,6 +252,14 @@ def test_plan_takes_the_fewest_reads():
     assert meter.plan([POWER, EXPORT], 80, 17) == [(4, 0x34, 2), (4, 0x4A, 2)]
 
 
+def test_what_is_not_kept_is_neither_decoded_nor_planned():
+    meter = profile(FLOATS)
+    meter.keep([IMPORT])
+    assert meter.obis_codes == [IMPORT]
+    assert [value[0] for value in meter.decode(4, 0x48, bytes(4))] == [IMPORT]
+    assert meter.plan([IMPORT]) == [(4, 0x48, 2)]
+
+
 def test_plan_never_joins_functions():
     rows = [
         ["0100010800ff", 0, 3, "u32", 0, 30, 0, 0],

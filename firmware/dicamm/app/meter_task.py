@@ -17,6 +17,7 @@ RETRY_MS = 500  # longest pause after a failed poll
 class Meter:
     """settings: store.settings; bus: app.bus.Bus; legal_time: metering.legal_time.
 
+    Takes the meter's profile out of the settings: planned with, it is not needed again.
     `healthy` turns false after FAULT_AFTER failed reads, or when FAULT_AFTER_MS have passed
     since the first of them began, and true with the next good one; `on_change(healthy)` is then
     called. Never gives an old value with a new time.
@@ -25,7 +26,9 @@ class Meter:
     def __init__(self, settings, bus, clock, legal_time, log):
         profile = MeterProfile(settings.meter_profile)
         self._profile = profile
+        settings.meter_profile = None
         self._plans = {}
+        used = []
         short = min(profile.max_registers, bus.poll_registers)
         for name, texts, limit in (
             ("record", settings.record_obis, profile.max_registers),
@@ -33,6 +36,8 @@ class Meter:
         ):
             wanted = [obis.parse(text) for text in texts]
             self._plans[name] = (wanted, profile.plan(wanted, limit))
+            used += wanted
+        profile.keep(used)
         self._unit = settings.meter_unit
         self._poll_ms = settings.poll_ms
         self._bus = bus

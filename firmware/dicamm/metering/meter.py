@@ -104,6 +104,11 @@ class MeterProfile:
         """The six-byte codes of all values this meter gives."""
         return [register.obis for register in self._registers]
 
+    def keep(self, obis_list):
+        """Forgets every register but those of these codes; a register takes half a KiB."""
+        self._registers = [entry for entry in self._registers if entry.obis in obis_list]
+        self._sorted = [entry for entry in self._sorted if entry.obis in obis_list]
+
     def plan(self, obis_list, max_registers=None, max_gap=None):
         """The fewest reads that give these values: [(function, address, count)], ascending.
 
