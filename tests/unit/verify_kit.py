@@ -27,11 +27,12 @@ def seal(fields: dict, key: bytes = KEY, kid: bytes = DEVICE) -> bytes:
 
 
 def fields_of(seq: int, previous: bytes, **changed) -> dict:
+    """Record 1 tells of a start; then each two records are a transaction."""
     fields = {
         1: seq,
         2: 16,
-        3: UUID,
-        4: 1 if seq % 2 else 2,
+        3: UUID[:-1] + bytes([seq // 2]),
+        4: 8 if seq == 1 else 2 if seq % 2 else 1,
         6: "ETST0020000017",
         7: "1EAS0012345678",
         8: [[IMPORT, 123_456 + seq, 1, 30]],
@@ -46,7 +47,7 @@ def fields_of(seq: int, previous: bytes, **changed) -> dict:
 def chain(count: int, key: bytes = KEY, kid: bytes = DEVICE, first: int = 1) -> list[bytes]:
     records, previous = [], bytes(8)
     for seq in range(1, first + count):
-        records.append(seal(fields_of(seq, previous), key, kid))
+        records.append(seal(fields_of(seq, previous, _6=kid.decode()), key, kid))
         previous = hashlib.sha256(records[-1]).digest()[:8]
     return records[first - 1 :]
 
@@ -78,6 +79,13 @@ class Folder:
         document = json.loads(done.stdout)
         assert document["ok"] is (code == 0) is (not document["findings"])
         return document
+
+
+def found(document: dict, kind: str) -> dict:
+    """The only finding of a kind, as the document names its place."""
+    one = [each for each in document["found"] if each["kind"] == kind]
+    assert len(one) == 1, document["found"]
+    return one[0]
 
 
 def only_finding(document: dict) -> str:

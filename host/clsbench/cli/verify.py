@@ -1,4 +1,4 @@
-"""`clsbench verify`: seals, chains, signatures and sequences of records that lie in files."""
+"""`clsbench verify`: seals, chains, signatures and sequences of records in files and stores."""
 
 import json
 from collections.abc import Iterator
@@ -6,17 +6,19 @@ from pathlib import Path
 
 import click
 
+from clsbench.device.findings import TRUNCATED, Verdict
 from clsbench.device.verify import (
     DEVICE,
     DEVICE_SUFFIX,
     GATEWAY,
     GATEWAY_SUFFIX,
     MAX_BYTES,
-    Verdict,
-    VerifyCms,
-    kind_of,
-    verify_files,
+    Item,
+    file_items,
+    verify_items,
 )
+from clsbench.device.verify_gateway import VerifyCms
+from clsbench.device.verify_store import database_items
 from clsbench.emt.seal import read_key
 from clsbench.errors import BadInput
 from clsbench.smgw.core import cms
@@ -26,7 +28,6 @@ from clsbench.smgw.core import cms
 @click.argument(
     "paths",
     nargs=-1,
-    required=True,
     metavar="FILE|DIR...",
     type=click.Path(exists=True, path_type=Path),
 )
@@ -50,24 +51,43 @@ from clsbench.smgw.core import cms
     metavar="PEM",
     help="File with sub-CA and root, instead of --pki.",
 )
+@click.option(
+    "--db",
+    "urls",
+    multiple=True,
+    metavar="URL",
+    help="Data base with records (sqlite:///PATH or a path), such as the aEMT's emt.sqlite.",
+)
+@click.option(
+    "--running",
+    is_flag=True,
+    help="The last transaction of a series may be open still.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verify(
     paths: tuple[Path, ...],
+    urls: tuple[str, ...],
+    running: bool,
     key_files: tuple[Path, ...],
     pki: Path | None,
     trust: Path | None,
     as_json: bool,
 ) -> int:
-    """Checks records in files: sealed device records (*.cbor, with --key) and signed gateway
-    records (*.cms.der, with --pki or --trust). Folders are searched with all they hold.
+    """Checks records in files and stores: sealed device records (*.cbor, one or many in a row,
+    with --key) and signed gateway records (*.cms.der, with --pki or --trust). Folders are
+    searched with all they hold.
 
-    Each file by itself, then each device's chain (gaps, repeats, changes, links, order in time)
-    and the numbers of each gateway profile. Exit code 1 when anything is wrong.
+    Each record by itself, then each device's chain and each gateway profile: gaps, forks,
+    repeats, changes, links, order, time, transactions without end, quarter hours that come
+    twice. Exit code 1 when anything is wrong.
     """
+    if not paths and not urls:
+        raise click.UsageError("name files or folders, or a data base with --db")
     if pki is not None and trust is not None:
         raise click.UsageError("--pki and --trust say the same: give one of them")
-    files = [(str(path), _content(path)) for path in _files(paths)]
-    kinds = {kind_of(name, data) for name, data in files}
+    groups = [file_items(str(path), _content(path)) for path in _files(paths)]
+    groups += [group for url in urls for group in database_items(url)]
+    kinds = {_needs(item) for group in groups for item in group}
     if DEVICE in kinds and not key_files:
         raise BadInput("sealed device records (*.cbor) need the device's key: --key FILE")
     if GATEWAY in kinds and pki is None and trust is None:
@@ -76,12 +96,17 @@ def verify(
             "--trust PEM"
         )
     keys = [read_key(path) for path in key_files]
-    verdict = verify_files(files, keys, _cms_verifier(trust or pki and pki / "wan-trust.pem"))
+    verify_cms = _cms_verifier(trust or pki and pki / "wan-trust.pem")
+    verdict = verify_items(groups, keys, verify_cms, running)
     if as_json:
         print(json.dumps(verdict.document()))
     else:
         _show(verdict)
     return 0 if verdict.ok else 1
+
+
+def _needs(item: Item) -> str:
+    return DEVICE if item.kind == TRUNCATED else item.kind
 
 
 def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
@@ -137,5 +162,5 @@ def _show(verdict: Verdict) -> None:
         )
     good = sum(each.ok for each in verdict.files)
     print(f"\n{good} of {len(verdict.files)} files hold; findings: {len(verdict.findings)}")
-    for text in verdict.findings:
-        print(f"  {text}")
+    for finding in verdict.found:
+        print(f"  {finding.kind:12} {finding.text}")

@@ -126,51 +126,65 @@ def obis_text(obis: bytes) -> str:
     return f"{a}-{b}:{c}.{d}.{e}*{f}"
 
 
+@dataclass(frozen=True)
+class ChainFinding:
+    """kind: number (two records under one), gap, link or time; seq: of the record at fault."""
+
+    kind: str
+    seq: int
+    text: str
+
+
 def check_chain(records: Iterable[DeviceRecord]) -> list[str]:
     """Findings about sequence, links and time order; empty when all is well.
 
     records: of one device, in any order. A first record with a number above 1 is taken as the
     start of what was handed in; what is missing behind the last one cannot be seen.
     """
-    return [text for _seq, text in chain_findings(records)]
+    return [finding.text for finding in chain_findings(records)]
 
 
-def chain_findings(records: Iterable[DeviceRecord]) -> list[tuple[int, str]]:
-    """As `check_chain`, each finding with the number of the record at fault."""
+def chain_findings(records: Iterable[DeviceRecord]) -> list[ChainFinding]:
+    """As `check_chain`, each finding with its kind and the number of the record at fault."""
     by_seq: dict[int, list[DeviceRecord]] = {}
     for record in records:
         same = by_seq.setdefault(record.seq, [])
         if all(record.sealed != other.sealed for other in same):
             same.append(record)
-    findings: list[tuple[int, str]] = []
+    findings: list[ChainFinding] = []
     before: list[DeviceRecord] = []
     for seq in sorted(by_seq):
         if len(by_seq[seq]) > 1:
-            place = f"record {seq} of {by_seq[seq][0].device_id}"
-            findings.append((seq, f"{place}: two different records bear this number"))
+            place = f"record {seq} of {by_seq[seq][0].cls_id}"
+            text = f"{place}: two different records bear this number"
+            findings.append(ChainFinding("number", seq, text))
         for record in by_seq[seq]:
-            findings += [(seq, text) for text in _against(record, before)]
+            findings += [
+                ChainFinding(kind, seq, f"record {seq} of {record.cls_id}: {text}")
+                for kind, text in _against(record, before)
+            ]
         before = by_seq[seq]
     return findings
 
 
-def _against(record: DeviceRecord, before: list[DeviceRecord]) -> list[str]:
+def _against(record: DeviceRecord, before: list[DeviceRecord]) -> list[tuple[str, str]]:
     """Findings about one record and those that bear the number before it in the set."""
-    place = f"record {record.seq} of {record.device_id}"
     if record.seq == 1:
-        return [] if record.previous == bytes(8) else [f"{place}: links to something before it"]
+        linked = record.previous != bytes(8)
+        return [("link", "links to something before it")] if linked else []
     if not before:
         return []
     findings = []
     last = before[0].seq
     if record.seq == last + 2:
-        findings.append(f"{place}: record {last + 1} is missing before it")
+        findings.append(("gap", f"record {last + 1} is missing before it"))
     elif record.seq > last + 2:
-        findings.append(f"{place}: records {last + 1} to {record.seq - 1} are missing before it")
+        text = f"records {last + 1} to {record.seq - 1} are missing before it"
+        findings.append(("gap", text))
     elif all(record.previous != link_of(other.sealed) for other in before):
-        findings.append(f"{place}: does not link to record {last}")
+        findings.append(("link", f"does not link to record {last}"))
     if all(_earlier(record, other) for other in before):
-        findings.append(f"{place}: captured before record {last}")
+        findings.append(("time", f"captured before record {last}"))
     return findings
 
 

@@ -1,88 +1,51 @@
-"""Verdicts on a set of record files: each by itself, then device chains and gateway sequences.
+"""Verdicts on a set of records: each by itself, then device chains and gateway sequences.
 
-Pure: bytes in, verdicts out. Device records are sealed COSE_Mac0 (docs/wire.cddl), gateway
-records CMS SignedData around JSON; keys and the signature check are handed in. What is missing
-behind the last record of a series cannot be seen from the records alone.
+Pure: bytes in, verdicts out. Device records are sealed COSE_Mac0 (docs/wire.cddl), alone or in a
+row as a CBOR sequence (RFC 8742); gateway records are CMS SignedData around JSON. Keys and the
+signature check are handed in. What is missing behind the last record of a series cannot be seen
+from the records alone.
 """
 
-import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from clsbench.device.records import (
-    DeviceRecord,
-    SealBroken,
-    chain_findings,
-    open_record,
-    read_unchecked,
+import cbor2
+
+from clsbench.device.findings import (
+    TRUNCATED,
+    UNREADABLE,
+    Fault,
+    FileVerdict,
+    Finding,
+    Place,
+    Verdict,
 )
-from clsbench.errors import ClsbenchError
-from clsbench.smgw.core.records import read_content
+from clsbench.device.verify_device import DeviceSeries
+from clsbench.device.verify_gateway import GatewaySeries, VerifyCms
 
 DEVICE, GATEWAY, UNKNOWN = "device", "gateway", "unknown"
 DEVICE_SUFFIX, GATEWAY_SUFFIX = ".cbor", ".cms.der"
-MAX_BYTES = 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024  # of a file; a full ring of a device is far below
+MAX_SEALED = 1024  # of one device record
 
-VerifyCms = Callable[[bytes], tuple[bytes, str]]  # DER -> content, id of the signing SMGW
-
-_DEVICE_NAME = re.compile(r"(\d{6,})-taf(\d+)\.cbor$")
-_GATEWAY_NAME = re.compile(r"(.+)-(\d{6,})\.cms\.der$")
 _COSE_FIRST, _DER_FIRST = 0xD1, 0x30  # CBOR tag 17; ASN.1 SEQUENCE
+_SEALED_HEAD = bytes.fromhex("d18443a10105")  # every sealed record begins so
 
 
 @dataclass(frozen=True)
-class FileVerdict:
-    """One file: kind is device, gateway or unknown; detail says what it holds or what is wrong."""
+class Item:
+    """Bytes that should be one record.
 
-    file: str
+    stated: what a file name or a row says of it, (owner or None, seq); None: nothing. column: a
+    copy of a gateway record's content that must equal the signed one, where there is one.
+    """
+
+    place: Place
     kind: str
-    ok: bool
-    detail: str
-
-
-@dataclass(frozen=True)
-class Series:
-    """Records that number each other: of a device's key, or of a gateway's profile."""
-
-    kind: str
-    name: str
-    first: int
-    last: int
-    records: int
-    ok: bool
-
-
-@dataclass
-class Verdict:
-    """files in the order given; findings: everything that is wrong, one sentence each."""
-
-    files: list[FileVerdict] = field(default_factory=list)
-    series: list[Series] = field(default_factory=list)
-    findings: list[str] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """True without any finding."""
-        return not self.findings
-
-    def document(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
-            "ok": self.ok,
-            "files": [vars(each) for each in self.files],
-            "series": [vars(each) for each in self.series],
-            "findings": self.findings,
-        }
-
-
-@dataclass(frozen=True)
-class _Item:
-    """A verified record in its series. content: what must not differ between two of a number."""
-
-    file: str
-    seq: int
-    content: bytes
+    data: bytes
+    stated: tuple[str | None, int] | None = None
+    column: bytes | None = None
 
 
 def kind_of(name: str, data: bytes) -> str:
@@ -94,173 +57,98 @@ def kind_of(name: str, data: bytes) -> str:
     return {_COSE_FIRST: DEVICE, _DER_FIRST: GATEWAY}.get(data[0] if data else -1, UNKNOWN)
 
 
-def verify_files(
-    files: Iterable[tuple[str, bytes]], keys: Sequence[bytes], verify_cms: VerifyCms
+def verify_items(
+    groups: Iterable[list[Item]],
+    keys: Sequence[bytes],
+    verify_cms: VerifyCms,
+    running: bool = False,
 ) -> Verdict:
-    """Checks (name, content) pairs.
+    """Checks what was taken from files and tables; each group, one of them, gets a verdict.
 
     keys: HMAC keys of the devices, one per device; verify_cms raises ClsbenchError for what no
-    trusted SMGW has signed.
+    trusted SMGW has signed; running: the last transaction of a series may be open still.
     """
     verdict = Verdict()
-    devices = _Devices(keys)
-    gateways = _Gateways(verify_cms)
-    for name, data in files:
-        kind = kind_of(name, data)
-        try:
-            if len(data) > MAX_BYTES:
-                raise _Fault(f"{len(data)} bytes, more than any record")
-            if kind == UNKNOWN:
-                raise _Fault("neither a sealed device record nor a signed gateway record")
-            detail = (devices if kind == DEVICE else gateways).take(name, data)
-            verdict.files.append(FileVerdict(name, kind, True, detail))
-        except _Fault as error:
-            verdict.files.append(FileVerdict(name, kind, False, str(error)))
-            verdict.findings.append(f"{name}: {error}")
-    devices.conclude(verdict)
-    gateways.conclude(verdict)
+    devices, gateways = DeviceSeries(keys), GatewaySeries(verify_cms)
+    for group in groups:
+        details, faults = [], []
+        for item in group:
+            try:
+                details.append(_take(item, len(group) == 1, devices, gateways))
+            except Fault as fault:
+                faults.append(
+                    Finding(
+                        fault.kind, f"{item.place}: {fault}", item.place, fault.owner, fault.seq
+                    )
+                )
+        verdict.found += faults
+        verdict.files.append(_summary(group, details, faults))
+    verdict.found = [devices.judged(finding) for finding in verdict.found]
+    devices.conclude(verdict, running)
+    gateways.conclude(verdict, running)
     return verdict
 
 
-class _Fault(ClsbenchError):
-    """One file is not what it should be."""
+def _take(item: Item, alone: bool, devices: DeviceSeries, gateways: GatewaySeries) -> str:
+    if item.kind == DEVICE:
+        return devices.take(item.place, item.data, item.stated, alone)
+    if item.kind == GATEWAY:
+        return gateways.take(item.place, item.data, item.stated, item.column)
+    if item.kind == TRUNCATED:
+        raise Fault(TRUNCATED, "not a COSE_Mac0 message: the file ends within this record")
+    if len(item.data) > MAX_BYTES:
+        raise Fault(UNREADABLE, f"{len(item.data)} bytes, more than any file of records")
+    raise Fault(UNREADABLE, "neither a sealed device record nor a signed gateway record")
 
 
-class _Devices:
-    """Device records by the key that opens them; a record's label of its device is not sealed."""
-
-    def __init__(self, keys: Sequence[bytes]):
-        self._keys = keys
-        self._by_key: dict[int, list[tuple[str, DeviceRecord]]] = {}
-
-    def take(self, name: str, data: bytes) -> str:
-        index, record = self._open(data)
-        self._by_key.setdefault(index, []).append((name, record))
-        named = _DEVICE_NAME.search(name)
-        if named and (int(named[1]), int(named[2])) != (record.seq, record.taf):
-            raise _Fault(f"holds record {record.seq}, TAF{record.taf}, which its name denies")
-        return describe(record)
-
-    def conclude(self, verdict: Verdict) -> None:
-        for index in sorted(self._by_key):
-            pairs = self._by_key[index]
-            records = [record for _name, record in pairs]
-            names = _names(_Item(name, record.seq, record.sealed) for name, record in pairs)
-            found = [f"{text} ({', '.join(names[seq])})" for seq, text in chain_findings(records)]
-            found += _repeats(
-                [_Item(name, record.seq, record.sealed) for name, record in pairs],
-                f"of {records[0].device_id}",
-                differing=False,  # chain_findings has told of those
-            )
-            found += _labels(pairs)
-            seqs = sorted(names)
-            verdict.findings += found
-            verdict.series.append(
-                Series(DEVICE, records[0].device_id, seqs[0], seqs[-1], len(seqs), not found)
-            )
-
-    def _open(self, data: bytes) -> tuple[int, DeviceRecord]:
-        reason = "no key was given"
-        for index, key in enumerate(self._keys):
-            try:
-                return index, open_record(data, key)
-            except SealBroken as error:
-                reason = str(error)
-        raise _Fault(reason + _claim(data))
+def _summary(group: list[Item], details: list[str], faults: list[Finding]) -> FileVerdict:
+    first = group[0]
+    kind = DEVICE if first.kind == TRUNCATED else first.kind
+    if faults:
+        prefix = f"{first.place}: "
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        return FileVerdict(
+            first.place.file, kind, False, faults[0].text.removeprefix(prefix) + more
+        )
+    if len(details) == 1:
+        return FileVerdict(first.place.file, kind, True, details[0])
+    return FileVerdict(first.place.file, kind, True, f"{len(details)} records, {details[0]} first")
 
 
-class _Gateways:
-    """Gateway records by SMGW and profile."""
-
-    def __init__(self, verify_cms: VerifyCms):
-        self._verify = verify_cms
-        self._by_profile: dict[tuple[str, str], list[_Item]] = {}
-
-    def take(self, name: str, data: bytes) -> str:
-        try:
-            content, signer = self._verify(data)
-            record = read_content(content)
-        except ClsbenchError as error:
-            raise _Fault(str(error)) from error
-        smgw_id, profile_id, seq = record["smgw_id"], record["profile_id"], record["seq"]
-        if smgw_id != signer:
-            raise _Fault(f"is of {smgw_id}, but was signed by {signer}")
-        self._by_profile.setdefault((smgw_id, profile_id), []).append(_Item(name, seq, content))
-        named = _GATEWAY_NAME.search(name.rsplit("/", 1)[-1])
-        if named and (named[1], int(named[2])) != (profile_id, seq):
-            raise _Fault(f"holds record {seq} of profile {profile_id}, which its name denies")
-        return f"record {seq} of {smgw_id}, profile {profile_id}: {_event_of(record)}"
-
-    def conclude(self, verdict: Verdict) -> None:
-        for (smgw_id, profile_id), items in sorted(self._by_profile.items()):
-            place = f"of {smgw_id}, profile {profile_id}"
-            names = _names(items)
-            seqs = sorted(names)
-            found = _repeats(items, place, differing=True)
-            for before, seq in zip(seqs, seqs[1:], strict=False):
-                if seq != before + 1:
-                    found.append(
-                        f"record {seq} {place}: {_span(before + 1, seq - 1)} missing before it "
-                        f"({names[seq][0]})"
-                    )
-            verdict.findings += found
-            verdict.series.append(
-                Series(GATEWAY, f"{smgw_id} {profile_id}", seqs[0], seqs[-1], len(seqs), not found)
-            )
+def file_items(name: str, data: bytes) -> list[Item]:
+    """What a file holds: one record, or device records in a row."""
+    kind = kind_of(name, data)
+    if len(data) > MAX_BYTES:
+        kind = UNKNOWN
+    if kind == DEVICE and data:
+        return list(_sequence(name, data))
+    return [Item(Place(name), kind, data)]
 
 
-def describe(record: DeviceRecord) -> str:
-    """A device record in half a line; all of it is sealed."""
-    what = f"TAF{record.taf}" + (f" {record.event} {record.uuid}" if record.event else "")
-    return f"record {record.seq} of CLS {record.cls_id}: {what}"
+def _sequence(name: str, data: bytes) -> Iterator[Item]:
+    """The records of a CBOR sequence; behind bytes that are none it goes on at the next one."""
+    start = 0
+    while start < len(data):
+        end = _end_of_record(data, start)
+        place = Place(name, start)
+        if end is not None:
+            yield Item(place, DEVICE, data[start:end])
+            start = end
+            continue
+        following = data.find(_SEALED_HEAD, start + 1)
+        end = following if following > 0 else len(data)
+        cut = end == len(data) and data.startswith(_SEALED_HEAD, start)
+        yield Item(place, TRUNCATED if cut else DEVICE, data[start:end])
+        start = end
 
 
-def _claim(data: bytes) -> str:
+def _end_of_record(data: bytes, start: int) -> int | None:
+    """Where the sealed record that begins at `start` ends; None when none begins there."""
+    if not data.startswith(_SEALED_HEAD, start):
+        return None
+    stream = io.BytesIO(data[start : start + MAX_SEALED])
     try:
-        record = read_unchecked(data)
-    except SealBroken:
-        return ""
-    return f"; it claims to be record {record.seq}, TAF{record.taf}"
-
-
-def _labels(pairs: list[tuple[str, DeviceRecord]]) -> list[str]:
-    ordered = sorted(pairs, key=lambda pair: pair[1].seq)
-    label = ordered[0][1].device_id
-    return [
-        f"record {record.seq}: labelled {record.device_id}, yet sealed with the key of {label} "
-        f"({name})"
-        for name, record in ordered
-        if record.device_id != label
-    ]
-
-
-def _names(items: Iterable[_Item]) -> dict[int, list[str]]:
-    names: dict[int, list[str]] = {}
-    for item in items:
-        names.setdefault(item.seq, []).append(item.file)
-    return names
-
-
-def _repeats(items: list[_Item], place: str, differing: bool) -> list[str]:
-    """Numbers that stand more than once; with `differing` also those with unlike content."""
-    found = []
-    for seq, names in sorted(_names(items).items()):
-        contents = [item.content for item in items if item.seq == seq]
-        if len(set(contents)) < len(contents):
-            found.append(f"record {seq} {place}: is there {len(names)} times ({', '.join(names)})")
-        if differing and len(set(contents)) > 1:
-            found.append(
-                f"record {seq} {place}: two different records bear this number "
-                f"({', '.join(names)})"
-            )
-    return found
-
-
-def _span(first: int, last: int) -> str:
-    return f"record {first} is" if first == last else f"records {first} to {last} are"
-
-
-def _event_of(record: dict[str, Any]) -> str:
-    if record["type"] == "taf16":
-        return f"TAF16 {record.get('event')} {record.get('uuid')}"
-    return record["type"].upper()
+        cbor2.CBORDecoder(stream, read_size=1).decode()
+    except (cbor2.CBORError, ValueError):
+        return None
+    return start + stream.tell()

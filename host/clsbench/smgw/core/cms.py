@@ -39,6 +39,10 @@ class CmsError(ClsbenchError):
     """A signed content is not what its signer made, or its signer is not to be believed."""
 
 
+class Untrusted(CmsError):
+    """The signature may hold, but its signer is not one to be believed at that time."""
+
+
 @dataclass(frozen=True)
 class SignedContent:
     """What a verified signature stands for.
@@ -99,11 +103,11 @@ def verify(der: bytes, trust_pem: bytes, role: str | None = None) -> SignedConte
     except CmsError:
         raise
     except ChainError as error:
-        raise CmsError(f"signer is not trusted: {error}") from error
+        raise Untrusted(f"signer is not trusted: {error}") from error
     except (*_MALFORMED, *UNREADABLE) as error:
         raise CmsError(f"not a CMS SignedData of the expected form: {error}") from error
     except PeerRefused as error:
-        raise CmsError(f"signer is not trusted: {error}") from error
+        raise Untrusted(f"signer is not trusted: {error}") from error
 
 
 class _Reader:
@@ -128,7 +132,7 @@ class _Reader:
         check_chain(self._certificate, trusted, signing_time)
         signer = peer_of_certificate(self._certificate)
         if role is not None and signer.role != role:
-            raise CmsError(f"signed by {signer.cn}, whose role is not {role}")
+            raise Untrusted(f"signed by {signer.cn}, whose role is not {role}")
         return SignedContent(content, signer, signing_time)
 
     def _content(self) -> bytes:
