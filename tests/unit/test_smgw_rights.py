@@ -9,12 +9,15 @@ from clsbench.errors import BadInput
 from clsbench.smgw.core import rights
 from clsbench.smgw.core.profiles import (
     ClsProfile,
+    ConsumerProfile,
     EmtProfile,
     Endpoint,
     MeterProfile,
     Profiles,
+    ServiceProfile,
 )
-from clsbench.smgw.core.rights import Grant, Refusal, Rights, Target
+from clsbench.smgw.core.rights import Grant, LoggedIn, Refusal, Rights, Target
+from clsbench.smgw.core.validity import Validity
 
 HAN_ONLY = replace(TAF16, profile_id="taf16-han", wan_source=False)
 FOREIGN = replace(TAF16, profile_id="taf16-other", emt="other", event_sources=(CLS,))
@@ -130,3 +133,94 @@ def test_an_event_is_granted_for_every_profile_that_names_its_source():
     grant = decide(BOX, rights.ANNOUNCE_EVENT, cls_id=CLS)
     assert isinstance(grant, Grant)
     assert grant.tafs == (TAF16, HAN_ONLY, FOREIGN)
+
+
+NOW = 1_800_000_000_000
+PAST = Validity(0, NOW - 1)
+PEOPLE = {
+    "consumers": (
+        ConsumerProfile("consumer1", login="c1", password="p", fingerprint="con-print"),
+        ConsumerProfile("consumer2", fingerprint="con2-print"),
+        ConsumerProfile("consumer3", login="c3", validity=PAST),
+    ),
+    "services": (ServiceProfile("tech", login="tech"),),
+}
+TAF7_OF_2 = replace(TAF7, profile_id="taf7-2", final_consumer="consumer2")
+CON, CON2 = LoggedIn("CON", "consumer1"), Who("CON", "consumer2", "con2-print")
+SRV = LoggedIn("SRV", "tech")
+
+
+def decide_for_people(who, action, **target):
+    tafs = (TAF16, HAN_ONLY, FOREIGN, TAF7, TAF7_OF_2)
+    all_profiles = profiles(tafs=tafs, **PEOPLE)
+    return Rights(all_profiles, "gwa-test", lambda: NOW).decide(who, action, Target(**target))
+
+
+@pytest.mark.parametrize(
+    ("who", "action", "target"),
+    [
+        (CON, rights.READ_INFO, {}),
+        (CON, rights.READ_READINGS, {"taf_profile": "taf7"}),
+        (CON, rights.READ_METER, {"meter": METER}),
+        (CON, rights.READ_LOG, {"log": "consumer/consumer1"}),
+        (CON, rights.READ_LOG, {"log": "calibration"}),
+        (Who("CON", "consumer1", "con-print"), rights.READ_PROFILE, {"taf_profile": "taf16"}),
+        (CON2, rights.READ_READINGS, {"taf_profile": "taf7-2"}),
+        (SRV, rights.READ_LOG, {"log": "system"}),
+        (SRV, rights.SELF_TEST, {}),
+        (GWA, rights.READ_LOG, {"log": "system"}),
+    ],
+)
+def test_people_see_what_is_theirs(who, action, target):
+    assert isinstance(decide_for_people(who, action, **target), Grant)
+
+
+@pytest.mark.parametrize(
+    ("who", "action", "target", "http_status"),
+    [
+        (CON, rights.READ_READINGS, {"taf_profile": "taf7-2"}, 404),
+        (CON, rights.READ_READINGS, {"taf_profile": "unheard-of"}, 404),
+        (CON, rights.READ_METER, {"meter": "1X"}, 404),
+        (CON, rights.READ_LOG, {"log": "consumer/consumer2"}, 403),
+        (CON, rights.READ_LOG, {"log": "system"}, 403),
+        (CON, rights.READ_LOG, {}, 403),
+        (Who("CON", "consumer1", "con2-print"), rights.READ_INFO, {}, 403),
+        (LoggedIn("CON", "consumer2"), rights.READ_INFO, {}, 403),  # by certificate only
+        (LoggedIn("CON", "consumer3"), rights.READ_INFO, {}, 403),  # past its validity
+        (LoggedIn("CON", "tech"), rights.READ_INFO, {}, 403),
+        (SRV, rights.READ_READINGS, {"taf_profile": "taf7"}, 403),
+        (SRV, rights.READ_LOG, {"log": "consumer/consumer1"}, 403),
+        (GWA, rights.READ_LOG, {"log": "consumer/consumer1"}, 403),
+        (GWA, rights.READ_READINGS, {"taf_profile": "taf7"}, 403),
+        (EMT, rights.READ_READINGS, {"taf_profile": "taf7"}, 403),
+    ],
+)
+def test_people_see_nothing_else(who, action, target, http_status):
+    verdict = decide_for_people(who, action, **target)
+    assert isinstance(verdict, Refusal)
+    assert verdict.http_status == http_status and verdict.reason
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"tafs": (replace(TAF16, validity=PAST),)},
+        {"cls": (ClsProfile(CLS, f"print of {CLS}", PAST), ClsProfile(OTHER_CLS, "b"))},
+        {"emts": (replace(profiles().emts[0], cls_ids=(CLS,), external_events=False),)},
+        {"emts": (replace(profiles().emts[0], cls_ids=(CLS,), validity=PAST),)},
+    ],
+)
+def test_a_profile_not_in_force_allows_nothing(changed):
+    content = {"tafs": (TAF16,), "emts": (replace(profiles().emts[0], cls_ids=(CLS,)),)}
+    authority = Rights(profiles(**(content | changed)), "gwa-test", lambda: NOW)
+    target = Target(cls_id=CLS, taf_profile="taf16")
+    who, action = (EMT, rights.COMMAND_CLS) if "emts" in changed else (BOX, rights.ANNOUNCE_EVENT)
+    assert isinstance(authority.decide(who, action, target), Refusal)
+
+
+def test_allowed_tells_every_refusal_and_no_grant():
+    told = []
+    authority = Rights(profiles(), "gwa-test", refused=lambda *what: told.append(what))
+    assert isinstance(authority.allowed(GWA, rights.READ_STATUS), Grant) and not told
+    verdict = authority.allowed(EMT, rights.READ_STATUS)
+    assert told == [(EMT, rights.READ_STATUS, rights.NOTHING, verdict)]

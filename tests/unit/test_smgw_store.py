@@ -14,10 +14,11 @@ import pytest
 from clsbench.errors import EnvironmentProblem
 from clsbench.smgw import schema
 from clsbench.smgw.core.commands import Answer, Command
+from clsbench.smgw.core.logs import SYSTEM_LOG
 from clsbench.smgw.core.readings import OriginalReading, Value
 from clsbench.smgw.core.taf16 import Announcement, Conflict
 from clsbench.smgw.exchange import ANSWERED, EXPIRED, OPEN, Exchange, Holding, SealConflict
-from clsbench.smgw.store import SYSTEM_LOG, TRIM_EVERY, Draft, Store
+from clsbench.smgw.store import TRIM_EVERY, Draft, Store
 
 CLS = "ETST0020000017"
 UUID = "0f3c1a52-7b1e-4a6a-9d53-2a54b1a7c001"

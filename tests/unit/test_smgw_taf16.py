@@ -6,9 +6,10 @@ import pytest
 from smgw_core_kit import CLS, METER, QUARTER, TAF7, TAF16, UUID, reading_at
 
 from clsbench.smgw.core import status
+from clsbench.smgw.core.clock_state import TimeState
 from clsbench.smgw.core.fields import FieldError
-from clsbench.smgw.core.records import TimeState, content_bytes, taf7_record, taf16_record
-from clsbench.smgw.core.taf7 import Slot
+from clsbench.smgw.core.grid import Slot
+from clsbench.smgw.core.records import content_bytes, taf7_record, taf16_record
 from clsbench.smgw.core.taf16 import Announcement, Conflict, Events, read_announcement
 
 BODY = {

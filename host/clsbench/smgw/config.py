@@ -13,20 +13,27 @@ from clsbench import roleconfig
 from clsbench.errors import BadInput
 from clsbench.pki.names import fingerprint
 from clsbench.roleconfig import FilePath, FileText, PkiDir, Strict
-from clsbench.smgw.core.profiles import (
-    ClsProfile,
-    EmtProfile,
-    Endpoint,
-    MeterProfile,
-    Profiles,
-    TafProfile,
+from clsbench.smgw.config_profiles import (
+    ClsSection,
+    DeviceId,
+    EmtSection,
+    LmnSection,
+    Name,
+    PeerPort,
+    PersonSection,
+    ProxySection,
+    TafSection,
+    communications,
+    consumer_profile,
+    emt_profile,
+    meter_profile,
+    proxy_profile,
+    service_profile,
+    taf_profile,
 )
-from clsbench.smgw.core.readings import full_obis
-from clsbench.smgw.core.records import SYNCHRONISED, TimeState
+from clsbench.smgw.core.clock_state import SYNCHRONISED, TimeState
+from clsbench.smgw.core.profiles import ClsProfile, Profiles
 
-PeerPort = Annotated[int, Field(ge=1, le=65535)]
-Name = Annotated[str, Field(min_length=1, max_length=64)]
-DeviceId = Annotated[str, Field(pattern="^[0-9A-Z]{14}$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -62,45 +69,6 @@ class TimingSection(Strict):
     retry_max_s: Seconds = 10
 
 
-class EmtSection(Strict):
-    """A market participant: its channel port, its delivery port, its control boxes."""
-
-    name: Name
-    channel_host: str = "127.0.0.1"
-    channel_port: PeerPort
-    delivery_host: str = "127.0.0.1"
-    delivery_port: PeerPort
-    cls_ids: list[DeviceId] = []
-
-
-class LmnSection(Strict):
-    """A meter on a serial port. meter_id "*": the first one seen. obis empty: all registers."""
-
-    port: str = Field(min_length=1)
-    baud: int = Field(default=9600, ge=300, le=921_600)
-    meter_id: str = Field(min_length=1)
-    obis: list[str] = []
-
-
-class TafSection(Strict):
-    """A tariff profile: number 7 or 16."""
-
-    id: Name
-    number: int
-    meter_id: str
-    final_consumer: Name
-    emt: str
-    event_sources: list[str] = []
-    wan_source: bool = False
-
-
-class ClsSection(Strict):
-    """A control box. certificate: PEM file; by default that of the PKI directory."""
-
-    cls_id: DeviceId
-    certificate: FilePath | None = None
-
-
 class SmgwConfig(Strict):
     """The whole file."""
 
@@ -113,15 +81,22 @@ class SmgwConfig(Strict):
     lmn: list[LmnSection] = []
     taf: list[TafSection] = []
     cls: list[ClsSection] = []
+    consumer: list[PersonSection] = []
+    service: list[PersonSection] = []
+    proxy: list[ProxySection] = []
 
     def profiles(self) -> Profiles:
         """The profiles, references checked. Raises BadInput."""
         return Profiles(
             smgw_id=self.smgw.id,
             meters=tuple(meter_profile(lmn) for lmn in self.lmn),
-            tafs=tuple(_taf(taf) for taf in self.taf),
-            cls=tuple(ClsProfile(cls.cls_id, self._pin(cls)) for cls in self.cls),
-            emts=tuple(_emt(emt) for emt in self.emt),
+            tafs=tuple(taf_profile(taf) for taf in self.taf),
+            cls=tuple(ClsProfile(c.cls_id, self._pin(c), c.validity()) for c in self.cls),
+            emts=tuple(emt_profile(emt) for emt in self.emt),
+            communications=communications(self.lmn),
+            consumers=tuple(consumer_profile(person) for person in self.consumer),
+            services=tuple(service_profile(person) for person in self.service),
+            proxies=tuple(proxy_profile(proxy) for proxy in self.proxy),
         )
 
     def time_state(self) -> TimeState:
@@ -142,29 +117,3 @@ class SmgwConfig(Strict):
 def load_config(path: Path) -> SmgwConfig:
     """The configuration in a file. Raises BadInput naming file, key and remedy."""
     return roleconfig.load_config(path, SmgwConfig)
-
-
-def meter_profile(lmn: LmnSection) -> MeterProfile:
-    """The meter profile of an LMN section. Raises BadInput."""
-    return MeterProfile(lmn.meter_id, tuple(full_obis(text) for text in lmn.obis))
-
-
-def _taf(taf: TafSection) -> TafProfile:
-    return TafProfile(
-        profile_id=taf.id,
-        number=taf.number,
-        meter_id=taf.meter_id,
-        final_consumer=taf.final_consumer,
-        emt=taf.emt,
-        event_sources=tuple(taf.event_sources),
-        wan_source=taf.wan_source,
-    )
-
-
-def _emt(emt: EmtSection) -> EmtProfile:
-    return EmtProfile(
-        name=emt.name,
-        channel=Endpoint(emt.channel_host, emt.channel_port),
-        delivery=Endpoint(emt.delivery_host, emt.delivery_port),
-        cls_ids=tuple(emt.cls_ids),
-    )

@@ -10,19 +10,31 @@ from typing import Any
 
 from clsbench.clock import BenchClock
 from clsbench.eventlog import EventLog
-from clsbench.smgw.store import CALIBRATION_LOG, SYSTEM_LOG, Store, consumer_log
+from clsbench.smgw.core.logs import (
+    CALIBRATION_LOG,
+    FAILURE,
+    INFO,
+    SUCCESS,
+    SYSTEM_LOG,
+    WARNING,
+    consumer_log,
+)
+from clsbench.smgw.store import Store
 from clsbench.smgw.worker import StoreWorker
+
+__all__ = ["FAILURE", "INFO", "LANE_OF_ROLE", "SMGW", "SUCCESS", "WARNING", "Journal"]
 
 log = logging.getLogger(__name__)
 
-INFO = "INFO"
-WARNING = "WARNING"
-ERROR = "ERROR"
-SUCCESS = "SUCCESS"
-FAILURE = "FAILURE"
-
 SMGW = "SMGW"
-LANE_OF_ROLE = {"CLS": "DICAMM", "GWA": "GWA", "EMT": "aEMT", "SMGW": "SMGW"}
+LANE_OF_ROLE = {
+    "CLS": "DICAMM",
+    "GWA": "GWA",
+    "EMT": "aEMT",
+    "SMGW": "SMGW",
+    "CON": "operator",
+    "SRV": "operator",
+}
 
 
 class Journal:

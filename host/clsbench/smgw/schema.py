@@ -106,7 +106,56 @@ CREATE TABLE logs (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS = (_VERSION_1,)
+_VERSION_2 = """
+CREATE TABLE originals (          -- registers at due times and events: what tariffs count with
+    id INTEGER PRIMARY KEY,
+    meter TEXT NOT NULL,          -- as the meter profile names it
+    meter_id TEXT NOT NULL,
+    obis TEXT NOT NULL,
+    raw INTEGER,                  -- no value: a gap
+    scaler INTEGER NOT NULL,
+    unit INTEGER NOT NULL,
+    captured_ms INTEGER,
+    due_ms INTEGER,               -- none: read for an event
+    at_ms INTEGER NOT NULL,       -- its place in the list: due, else captured
+    status TEXT NOT NULL,         -- 16 hex digits, bit 0 first
+    ptb INTEGER NOT NULL,
+    time_state TEXT NOT NULL,
+    bound_ms INTEGER
+) STRICT;
+CREATE UNIQUE INDEX originals_due ON originals (meter, obis, due_ms) WHERE due_ms IS NOT NULL;
+CREATE INDEX originals_at ON originals (meter, obis, at_ms);
+CREATE INDEX originals_fine ON originals (at_ms) WHERE due_ms % 900000 != 0;
+
+CREATE TABLE derived (            -- what evaluation profiles made of them
+    profile_id TEXT NOT NULL,
+    obis TEXT NOT NULL,
+    start_ms INTEGER NOT NULL,
+    end_ms INTEGER NOT NULL,
+    raw INTEGER,
+    scaler INTEGER NOT NULL,
+    unit INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    ptb INTEGER NOT NULL,
+    closed INTEGER NOT NULL,
+    PRIMARY KEY (profile_id, obis, end_ms)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE profile_versions (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    content TEXT NOT NULL,        -- JSON, without secrets
+    applied_ms INTEGER NOT NULL,
+    archived_ms INTEGER,
+    PRIMARY KEY (kind, name, version)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE logs ADD COLUMN user TEXT NOT NULL DEFAULT '';
+CREATE INDEX logs_by_time ON logs (log, t_ms);
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2)
 
 
 def lock_state_dir(state_dir: Path) -> int:
@@ -149,6 +198,25 @@ def open_database(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlit
     except EnvironmentProblem:
         connection.close()
         raise
+    return connection
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """The database at `path` for looking at it, while a gateway may be writing to it.
+
+    Raises EnvironmentProblem when there is none or it has another version.
+    """
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise EnvironmentProblem(f"{path}: {error}; has a gateway ever run there?") from error
+    if version != len(MIGRATIONS):
+        connection.close()
+        raise EnvironmentProblem(
+            f"{path} has schema version {version}, this program reads {len(MIGRATIONS)}; "
+            "start the gateway of this version once"
+        )
     return connection
 
 

@@ -15,15 +15,17 @@ from clsbench.errors import BadInput, ClsbenchError
 from clsbench.eventlog import EventLog
 from clsbench.net import tls
 from clsbench.net.tls import Identity
+from clsbench.smgw.archive import Archive
 from clsbench.smgw.commands import CommandDesk
-from clsbench.smgw.config import SmgwConfig, meter_profile
+from clsbench.smgw.config import SmgwConfig
+from clsbench.smgw.config_profiles import meter_profile
 from clsbench.smgw.core import cms
 from clsbench.smgw.core.profiles import Endpoint, Profiles, TafProfile
-from clsbench.smgw.core.rights import Rights
+from clsbench.smgw.core.rights import Caller, Refusal, Rights, Target
 from clsbench.smgw.exchange import Exchange
 from clsbench.smgw.han.resources import ClsResources
 from clsbench.smgw.han.server import HanInterface
-from clsbench.smgw.journal import Journal
+from clsbench.smgw.journal import LANE_OF_ROLE, SMGW, Journal
 from clsbench.smgw.lmn.reader import MeterReader
 from clsbench.smgw.store import Store
 from clsbench.smgw.tariffs import Sign, Tariffs
@@ -44,6 +46,7 @@ class Gateway:
         self.profiles = config.profiles()
         self._events = EventLog(config.smgw.event_log or None, self._clock, "smgw")
         self.store = Store(config.smgw.state_dir)
+        self.archive = Archive(self.store.database)
         self.worker = StoreWorker(asyncio.get_running_loop())
         self._journal = Journal(self._events, self.store, self.worker, self._clock)
         self._tasks: list[asyncio.Task[None]] = []
@@ -101,7 +104,7 @@ class Gateway:
         config, profiles, clock = self._config, self.profiles, self._clock
         common = (self.worker, self._journal, clock)
         self._exchange = Exchange(self.store)
-        authority = Rights(profiles, config.gwa.name)
+        self.rights = Rights(profiles, config.gwa.name, clock.now_ms, self._tell_refused)
         self.desk = CommandDesk(self._exchange, *common, config.timing.command_s)
         self._tariffs = Tariffs(
             profiles,
@@ -112,9 +115,9 @@ class Gateway:
             config.timing.event_s,
             self._record_written,
         )
-        self._build_wan(authority)
+        self._build_wan(self.rights)
         resources = ClsResources(
-            authority,
+            self.rights,
             self._tariffs,
             self.desk,
             self._exchange,
@@ -123,7 +126,7 @@ class Gateway:
             self._device_records_stored,
         )
         han_context = tls.han_server(self._identity("han/smgw"), self._path("han/ca.crt.pem"))
-        self._han = HanInterface(han_context, authority, resources, self._journal)
+        self._han = HanInterface(han_context, self.rights, resources, self._journal)
         self._readers = [
             MeterReader(
                 meter_profile(lmn), lmn.port, lmn.baud, clock, self._journal, self._tariffs.take
@@ -164,7 +167,13 @@ class Gateway:
         }
 
     def _record_written(self, taf: TafProfile) -> None:
-        self._deliveries[taf.emt].wake()
+        for emt in taf.emts:
+            self._deliveries[emt].wake()
+
+    def _tell_refused(self, caller: Caller, action: str, target: Target, no: Refusal) -> None:
+        self._journal.refused(
+            LANE_OF_ROLE.get(caller.role, SMGW), f"{action}.refused", caller.name, no.reason
+        )
 
     def _device_records_stored(self, cls_id: str) -> None:
         for emt in self.profiles.emts:

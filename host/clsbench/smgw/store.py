@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clsbench.smgw.core.logs import SYSTEM_LOG, LogEntry
 from clsbench.smgw.core.readings import OriginalReading, Value
 from clsbench.smgw.core.taf16 import Announcement, check_repeat
 from clsbench.smgw.schema import FILE_NAME, lock_state_dir, open_database
@@ -22,9 +23,6 @@ from clsbench.smgw.schema import FILE_NAME, lock_state_dir, open_database
 MAX_READINGS = 20_000  # original readings kept per meter
 TRIM_EVERY = 100  # readings added between two trims
 MAX_SYSTEM_LOG = 20_000  # entries kept; numbers go on
-
-SYSTEM_LOG = "system"
-CALIBRATION_LOG = "calibration"
 
 Build = Callable[[int], tuple[bytes, bytes]]
 
@@ -58,25 +56,6 @@ class Outgoing:
     seq: int
     uuid: str | None
     cms: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """An entry of one of the logs; numbers are consecutive within each log."""
-
-    log: str
-    number: int
-    t_ms: int
-    level: str
-    event: str
-    outcome: str
-    subject: str
-    message: str
-
-
-def consumer_log(final_consumer: str) -> str:
-    """The name of a final consumer's log."""
-    return f"consumer/{final_consumer}"
 
 
 class Store:
@@ -237,14 +216,22 @@ class Store:
     # logs
 
     def add_log(
-        self, log: str, t_ms: int, level: str, event: str, outcome: str, subject: str, message: str
+        self,
+        log: str,
+        t_ms: int,
+        level: str,
+        event: str,
+        outcome: str,
+        subject: str,
+        message: str,
+        user: str = "",
     ) -> int:
         """Appends to a log and returns the entry's number."""
         with self._transaction():
             number = self._next(f"log/{log}")
             self._db.execute(
-                "INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (log, number, t_ms, level, event, outcome, subject, message),
+                "INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (log, number, t_ms, level, event, outcome, subject, message, user),
             )
             if log == SYSTEM_LOG:
                 oldest = number - MAX_SYSTEM_LOG

@@ -1,6 +1,6 @@
 """The tariff use cases at work: readings in, signed and stored records out.
 
-Brings the pure engines (`core.taf7`, `core.taf16`) together with clock, signature, store
+Brings the pure engines (`core.grid`, `core.taf16`) together with clock, signature, store
 and journal. Every original reading passes through `Tariffs.take`.
 """
 
@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from clsbench.clock import BenchClock, iso
+from clsbench.smgw.core.clock_state import TimeState
+from clsbench.smgw.core.grid import DueTimes, Slot
 from clsbench.smgw.core.profiles import Profiles, TafProfile
 from clsbench.smgw.core.readings import OriginalReading
-from clsbench.smgw.core.records import TimeState, content_bytes, taf7_record, taf16_record
-from clsbench.smgw.core.taf7 import QuarterHours, Slot
+from clsbench.smgw.core.records import content_bytes, taf7_record, taf16_record
 from clsbench.smgw.core.taf16 import Announcement, Events, Key, Pending
 from clsbench.smgw.journal import FAILURE, SMGW, WARNING, Journal
 from clsbench.smgw.store import Draft, Store, Written
@@ -64,7 +65,7 @@ class Tariffs:
         self._written = written
         self._events = Events()
         self._under_way: dict[Key, _UnderWay] = {}
-        self._series: list[tuple[TafProfile, QuarterHours]] = []
+        self._series: list[tuple[TafProfile, DueTimes]] = []
         self._unstored: list[tuple[str, OriginalReading]] = []
         self._kick = asyncio.Event()
 
@@ -100,7 +101,7 @@ class Tariffs:
 
     async def start(self) -> None:
         """Takes up the quarter-hour series where they stopped. To be called before `take`."""
-        for taf in self._profiles.taf7():
+        for taf in self._profiles.with_number(7):
             self._series.append((taf, await self._resume(taf)))
 
     async def run(self) -> None:
@@ -152,12 +153,12 @@ class Tariffs:
             content = content_bytes(record)
             return content, self._sign(content)
 
-        return Draft(taf.profile_id, (taf.emt,), reading.captured_ms, build)
+        return Draft(taf.profile_id, taf.emts, reading.captured_ms, build)
 
-    async def _resume(self, taf: TafProfile) -> QuarterHours:
+    async def _resume(self, taf: TafProfile) -> DueTimes:
         now = self._clock.now_ms()
         last = await self._worker.run(self._store.last_due_ms, taf.profile_id)
-        series = QuarterHours(now if last is None else last)
+        series = DueTimes(now if last is None else last)
         left_out = series.skip_to(now - MAX_GAPS * series.period_ms)
         if left_out:
             message = f"{left_out} due times up to {iso(series.next_due_ms)} not recorded"
@@ -167,7 +168,7 @@ class Tariffs:
             series.take(reading)
         return series
 
-    async def _record_due(self, taf: TafProfile, series: QuarterHours) -> None:
+    async def _record_due(self, taf: TafProfile, series: DueTimes) -> None:
         while slots := series.decide(self._clock.now_ms()):
             for slot in slots:
                 draft = self._slot_draft(taf, slot)
@@ -182,7 +183,7 @@ class Tariffs:
             return content, self._sign(content)
 
         captured = slot.reading.captured_ms if slot.reading else None
-        return Draft(taf.profile_id, (taf.emt,), captured, build)
+        return Draft(taf.profile_id, taf.emts, captured, build)
 
     async def _store_readings(self) -> None:
         batch, self._unstored = self._unstored, []

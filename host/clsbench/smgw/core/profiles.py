@@ -1,7 +1,6 @@
-"""What the administrator configured: meters, tariff use cases, control boxes, EMTs.
+"""All profiles the administrator configured, with the references between them checked once.
 
-Knows references between profiles and checks them once, when they are loaded. Does not know
-where the profiles came from nor what they permit (that is `rights`).
+Does not know where the profiles came from nor what they permit (that is `rights`).
 Sources: BSI TR-03109-1 (profiles), FlexMC final report (a TAF16 names its event sources and
 whether the market participant may be one, over the WAN).
 """
@@ -10,60 +9,45 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from clsbench.errors import BadInput
+from clsbench.smgw.core.evaluation import TAF_NUMBERS, TafProfile
+from clsbench.smgw.core.parties import (
+    ANY_METER,
+    LINKS,
+    ClsProfile,
+    CommunicationProfile,
+    ConsumerProfile,
+    EmtProfile,
+    Endpoint,
+    MeterProfile,
+    ProxyProfile,
+    ServiceProfile,
+)
 
-ANY_METER = "*"
-TAF_NUMBERS = (7, 16)
+__all__ = [
+    "ANY_METER",
+    "TAF_NUMBERS",
+    "ClsProfile",
+    "CommunicationProfile",
+    "ConsumerProfile",
+    "EmtProfile",
+    "Endpoint",
+    "MeterProfile",
+    "Profiles",
+    "ProxyProfile",
+    "ServiceProfile",
+    "TafProfile",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class MeterProfile:
-    """A meter on the LMN. obis: registers wanted, in full form; empty = all with a unit."""
-
-    meter_id: str
-    obis: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TafProfile:
-    """One tariff use case: TAF7 (quarter-hour series) or TAF16 (readings at events).
-
-    meter_id names a MeterProfile, emt an EmtProfile, event_sources are CLS-IDs (TAF16 only).
-    wan_source: the market participant `emt` may cause events over its channel (TAF16 only).
-    """
-
-    profile_id: str
-    number: int
-    meter_id: str
-    final_consumer: str
-    emt: str
-    event_sources: tuple[str, ...] = ()
-    wan_source: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ClsProfile:
-    """A control box; its certificate is pinned. fingerprint: SHA-256 of the DER, lower hex."""
-
-    cls_id: str
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a WAN partner listens."""
-
-    host: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
-class EmtProfile:
-    """An external market participant and the control boxes it may reach."""
-
-    name: str
-    channel: Endpoint
-    delivery: Endpoint
-    cls_ids: tuple[str, ...] = ()
+_KEYS = {
+    "meter": ("meters", "meter_id"),
+    "taf": ("tafs", "profile_id"),
+    "cls": ("cls", "cls_id"),
+    "emt": ("emts", "name"),
+    "communication": ("communications", "name"),
+    "consumer": ("consumers", "name"),
+    "service": ("services", "name"),
+    "proxy": ("proxies", "name"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +55,8 @@ class Profiles:
     """All profiles of one gateway; a value of this type has passed every check.
 
     Raises BadInput naming the profile and the field when a reference points nowhere, an id
-    is used twice, or a field does not belong to the tariff use case.
+    is used twice, or a field does not belong to the tariff use case. `final_consumer` of a
+    TafProfile is checked against `consumers` as soon as there is one.
     """
 
     smgw_id: str
@@ -79,16 +64,32 @@ class Profiles:
     tafs: tuple[TafProfile, ...] = ()
     cls: tuple[ClsProfile, ...] = ()
     emts: tuple[EmtProfile, ...] = ()
+    communications: tuple[CommunicationProfile, ...] = ()
+    consumers: tuple[ConsumerProfile, ...] = ()
+    services: tuple[ServiceProfile, ...] = ()
+    proxies: tuple[ProxyProfile, ...] = ()
     _by_kind: dict[str, dict] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._by_kind["meter"] = _index("meter", "meter_id", self.meters)
-        self._by_kind["taf"] = _index("taf", "profile_id", self.tafs)
-        self._by_kind["cls"] = _index("cls", "cls_id", self.cls)
-        self._by_kind["emt"] = _index("emt", "name", self.emts)
+        for kind, (name, key) in _KEYS.items():
+            self._by_kind[kind] = _index(kind, key, getattr(self, name))
+        self._check_logins()
         for emt in self.emts:
             for cls_id in emt.cls_ids:
                 self._require("cls", cls_id, f"emt profile '{emt.name}': cls_ids")
+        for meter in self.meters:
+            if meter.communication:
+                where = f"meter profile '{meter.meter_id}': communication"
+                self._require("communication", meter.communication, where)
+        for communication in self.communications:
+            if communication.link not in LINKS:
+                raise BadInput(
+                    f"communication profile '{communication.name}': link "
+                    f"'{communication.link}' is not one of {', '.join(LINKS)}"
+                )
+        for proxy in self.proxies:
+            self._require("cls", proxy.cls_id, f"proxy profile '{proxy.name}': cls_id")
+            self._require("emt", proxy.emt, f"proxy profile '{proxy.name}': emt")
         for taf in self.tafs:
             self._check_taf(taf)
 
@@ -97,7 +98,7 @@ class Profiles:
         return self._by_kind["meter"].get(meter_id)
 
     def taf(self, profile_id: str) -> TafProfile | None:
-        """The tariff profile with this id, if there is one."""
+        """The evaluation profile with this id, if there is one."""
         return self._by_kind["taf"].get(profile_id)
 
     def cls_box(self, cls_id: str) -> ClsProfile | None:
@@ -112,27 +113,63 @@ class Profiles:
         """The profile of the market participant with this name, if there is one."""
         return self._by_kind["emt"].get(name)
 
-    def taf7(self) -> tuple[TafProfile, ...]:
-        """Every quarter-hour series, in the order configured."""
-        return tuple(taf for taf in self.tafs if taf.number == 7)
+    def consumer(self, name: str) -> ConsumerProfile | None:
+        """The profile of the final consumer with this name, if there is one."""
+        return self._by_kind["consumer"].get(name)
+
+    def service(self, name: str) -> ServiceProfile | None:
+        """The profile of the technician with this name, if there is one."""
+        return self._by_kind["service"].get(name)
+
+    def proxy(self, name: str) -> ProxyProfile | None:
+        """The proxy profile with this name, if there is one."""
+        return self._by_kind["proxy"].get(name)
+
+    def person(self, login: str) -> ConsumerProfile | ServiceProfile | None:
+        """The consumer or technician with this log-in name, if there is one."""
+        people = (*self.consumers, *self.services)
+        return next((person for person in people if login and person.login == login), None)
+
+    def person_by_fingerprint(self, fingerprint: str) -> ConsumerProfile | ServiceProfile | None:
+        """The consumer or technician whose certificate this is, if there is one."""
+        people = (*self.consumers, *self.services)
+        return next((p for p in people if fingerprint and p.fingerprint == fingerprint), None)
+
+    def tafs_of(self, final_consumer: str) -> tuple[TafProfile, ...]:
+        """Every evaluation profile of a final consumer, in the order configured."""
+        return tuple(taf for taf in self.tafs if taf.final_consumer == final_consumer)
+
+    def with_number(self, *numbers: int) -> tuple[TafProfile, ...]:
+        """Every evaluation profile of these TAFs, in the order configured."""
+        return tuple(taf for taf in self.tafs if taf.number in numbers)
 
     def taf16_for(self, cls_id: str) -> tuple[TafProfile, ...]:
         """Every TAF16 profile that names this CLS-ID as its event source, in order."""
-        return tuple(t for t in self.tafs if t.number == 16 and cls_id in t.event_sources)
+        return tuple(taf for taf in self.with_number(16) if cls_id in taf.event_sources)
 
     def _check_taf(self, taf: TafProfile) -> None:
         where = f"taf profile '{taf.profile_id}'"
-        if taf.number not in TAF_NUMBERS:
-            raise BadInput(f"{where}: number {taf.number} is not one of {TAF_NUMBERS}")
+        for fault in taf.faults():
+            raise BadInput(f"{where}: {fault}")
         self._require("meter", taf.meter_id, f"{where}: meter_id")
-        self._require("emt", taf.emt, f"{where}: emt")
+        if taf.emt or taf.number == 16:
+            self._require("emt", taf.emt, f"{where}: emt")
+        if self.consumers:
+            self._require("consumer", taf.final_consumer, f"{where}: final_consumer")
         for cls_id in taf.event_sources:
             self._require("cls", cls_id, f"{where}: event_sources")
-        if taf.number == 7 and (taf.event_sources or taf.wan_source):
-            named = "event_sources" if taf.event_sources else "wan_source"
-            raise BadInput(f"{where}: {named} belongs to TAF16 only; remove it")
-        if taf.number == 16 and not taf.event_sources:
-            raise BadInput(f"{where}: event_sources is empty; name at least one CLS-ID")
+        meter = self.meter(taf.meter_id)
+        missing = set(taf.obis) - set(meter.obis if meter and meter.obis else taf.obis)
+        if missing:
+            raise BadInput(f"{where}: obis {min(missing)} is not read from meter {taf.meter_id}")
+
+    def _check_logins(self) -> None:
+        seen: set[str] = set()
+        for person in (*self.consumers, *self.services):
+            for own in filter(None, (person.login, person.fingerprint)):
+                if own in seen:
+                    raise BadInput(f"profile '{person.name}': log-in or certificate is used twice")
+                seen.add(own)
 
     def _require(self, kind: str, key: str, where: str) -> None:
         if key not in self._by_kind[kind]:

@@ -7,34 +7,18 @@ number); BSI publishes no message format for TAF16, so the field names are this 
 """
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from clsbench.errors import BadInput
 from clsbench.smgw.core import status
+from clsbench.smgw.core.clock_state import TimeState
+from clsbench.smgw.core.evaluation import TafProfile
 from clsbench.smgw.core.fields import FieldError, object_body, text_field, uint_field, uuid_field
-from clsbench.smgw.core.profiles import TafProfile
+from clsbench.smgw.core.grid import Slot
 from clsbench.smgw.core.readings import OriginalReading
-from clsbench.smgw.core.taf7 import Slot
 from clsbench.smgw.core.taf16 import Announcement
 
-SYNCHRONISED = "synchronised"
 MAX_NAME_BYTES = 256  # of a gateway's or a profile's name
-MAX_DEVIATION_MS = 27_000  # 3 % of a registration period of 900 s
-
-
-@dataclass(frozen=True, slots=True)
-class TimeState:
-    """The gateway's legal time. state: unset, synchronised or holdover; bound_ms: deviation."""
-
-    state: str = SYNCHRONISED
-    bound_ms: int | None = 0
-
-    @property
-    def valid(self) -> bool:
-        """True when a reading made now may be billed."""
-        known = self.bound_ms is not None and self.bound_ms < MAX_DEVIATION_MS
-        return self.state == SYNCHRONISED and known
 
 
 def taf16_record(

@@ -12,8 +12,8 @@ from aiohttp import web
 from clsbench.clock import BenchClock
 from clsbench.smgw.commands import CommandConflict, CommandDesk, UnknownCommand
 from clsbench.smgw.core import rights
+from clsbench.smgw.core.clock_state import TimeState
 from clsbench.smgw.core.commands import read_answer
-from clsbench.smgw.core.records import TimeState
 from clsbench.smgw.core.rights import Grant, Refusal, Rights, Target
 from clsbench.smgw.core.sealed import NotSealed, SealedRecord, split_sequence
 from clsbench.smgw.core.taf16 import HAN, Conflict, read_announcement

@@ -1,0 +1,289 @@
+"""The sections of the gateway's configuration file that become profiles, and that step.
+
+Checks of one field are pydantic's, checks between fields and profiles those of `core`.
+"""
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from clsbench.errors import BadInput
+from clsbench.roleconfig import FilePath, Strict
+from clsbench.smgw.core.evaluation import TafProfile, Threshold, UsagePoint
+from clsbench.smgw.core.parties import (
+    CommunicationProfile,
+    ConsumerProfile,
+    EmtProfile,
+    Endpoint,
+    MeterProfile,
+    ProxyProfile,
+    ServiceProfile,
+)
+from clsbench.smgw.core.readings import full_obis
+from clsbench.smgw.core.time_of_use import DayProfile, Stage, TimeOfUse
+from clsbench.smgw.core.validity import Validity
+
+PeerPort = Annotated[int, Field(ge=1, le=65535)]
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+DeviceId = Annotated[str, Field(pattern="^[0-9A-Z]{14}$")]
+Fingerprint = Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
+Switch = Annotated[str, Field(pattern=r"^[0-2][0-9]:[0-5][0-9] [0-9]{1,2}$")]
+
+
+class InForce(Strict):
+    """Times a profile is in force. A time without a zone is UTC."""
+
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+
+    def validity(self) -> Validity:
+        """As a value of the core."""
+        from_ms, to_ms = _ms(self.valid_from), _ms(self.valid_to)
+        return Validity(from_ms or 0, to_ms)
+
+
+class EmtSection(InForce):
+    """A market participant: its channel port, its delivery port, its control boxes."""
+
+    name: Name
+    channel_host: str = "127.0.0.1"
+    channel_port: PeerPort
+    delivery_host: str = "127.0.0.1"
+    delivery_port: PeerPort
+    cls_ids: list[DeviceId] = []
+    external_events: bool = True
+
+
+class LmnSection(InForce):
+    """A meter on a serial port. meter_id "*": the first one seen. obis empty: all registers.
+
+    period_s: of its original list. substitutes: a missed due time takes the reading before it.
+    """
+
+    port: str = Field(min_length=1)
+    baud: int = Field(default=9600, ge=300, le=921_600)
+    meter_id: str = Field(min_length=1)
+    obis: list[str] = []
+    period_s: int = Field(default=900, ge=60, le=86_400)
+    substitutes: bool = False
+
+
+class StageSection(Strict):
+    """A tariff stage of TAF2."""
+
+    number: int
+    description: str = ""
+
+
+class DaySection(Strict):
+    """A day of TAF2. switches: "HH:MM stage", the first at 00:00."""
+
+    id: int
+    switches: list[Switch]
+
+
+class TimeOfUseSection(Strict):
+    """Stages of TAF2 by local time. week: day ids from Monday; special: day id by date."""
+
+    stage: list[StageSection]
+    day: list[DaySection]
+    week: list[int]
+    special: dict[date, int] = {}
+
+
+class ThresholdSection(Strict):
+    """A limit of TAF9 and TAF10, in raw units of `scaler`."""
+
+    obis: str
+    limit: int
+    scaler: int = 0
+    hysteresis: int = Field(default=0, ge=0)
+
+
+class TafSection(InForce):
+    """An evaluation profile; which fields a TAF has is the core's to say."""
+
+    id: Name
+    number: int
+    meter_id: str
+    final_consumer: Name
+    emt: str = ""
+    event_sources: list[str] = []
+    wan_source: bool = False
+    obis: list[str] = []
+    period_s: int = 0
+    billing_months: int = 1
+    billing_from: date = date(2020, 1, 1)
+    time_of_use: TimeOfUseSection | None = None
+    modes: list[str] = []
+    threshold: list[ThresholdSection] = []
+    usage_point_id: str = ""
+    usage_point_name: str = ""
+    tariff_name: str = ""
+    metering_point_id: str = ""
+    delivery_id: str = ""
+    invoicing_party_id: str = ""
+
+
+class ClsSection(InForce):
+    """A control box. certificate: PEM file; by default that of the PKI directory."""
+
+    cls_id: DeviceId
+    certificate: FilePath | None = None
+
+
+class PersonSection(InForce):
+    """A final consumer or technician. password_file: one line; password: for a lab."""
+
+    name: Name
+    login: str = ""
+    password: str = ""
+    password_file: FilePath | None = None
+    fingerprint: Fingerprint = ""
+    customer_id: str = ""
+
+
+class ProxySection(InForce):
+    """A transparent channel of a control box to a market participant. wan_peers: host:port."""
+
+    name: Name
+    cls_id: DeviceId
+    emt: Name
+    local_server_name: str = Field(pattern="^[0-9a-z.-]{1,63}$")
+    wan_peers: list[Annotated[str, Field(pattern="^[^:]+:[0-9]+$")]] = []
+    opened_by: Literal["cls", "emt", "smgw"] = "cls"
+    tls_sni: str = ""
+    wan_tls_sni: str = ""
+
+
+def meter_profile(lmn: LmnSection) -> MeterProfile:
+    """The meter profile of an LMN section. Raises BadInput."""
+    return MeterProfile(
+        meter_id=lmn.meter_id,
+        obis=tuple(full_obis(text) for text in lmn.obis),
+        period_s=lmn.period_s,
+        communication=lmn.port,
+        substitutes=lmn.substitutes,
+        validity=lmn.validity(),
+    )
+
+
+def communications(sections: list[LmnSection]) -> tuple[CommunicationProfile, ...]:
+    """One for each serial port."""
+    ports = {lmn.port: lmn for lmn in sections}
+    return tuple(
+        CommunicationProfile(port, "sml-push", port, lmn.baud) for port, lmn in ports.items()
+    )
+
+
+def taf_profile(taf: TafSection) -> TafProfile:
+    """The evaluation profile of a section. Raises BadInput."""
+    return TafProfile(
+        profile_id=taf.id,
+        number=taf.number,
+        meter_id=taf.meter_id,
+        final_consumer=taf.final_consumer,
+        emt=taf.emt,
+        event_sources=tuple(taf.event_sources),
+        wan_source=taf.wan_source,
+        obis=tuple(full_obis(text) for text in taf.obis),
+        period_s=taf.period_s,
+        billing_months=taf.billing_months,
+        billing_from=taf.billing_from,
+        time_of_use=_time_of_use(taf.time_of_use) if taf.time_of_use else None,
+        modes=tuple(taf.modes),
+        thresholds=tuple(
+            Threshold(full_obis(t.obis), t.limit, t.scaler, t.hysteresis) for t in taf.threshold
+        ),
+        point=UsagePoint(
+            point_id=taf.usage_point_id,
+            name=taf.usage_point_name,
+            tariff_name=taf.tariff_name,
+            metering_point_id=taf.metering_point_id,
+            delivery_id=taf.delivery_id,
+            invoicing_party_id=taf.invoicing_party_id,
+        ),
+        validity=taf.validity(),
+    )
+
+
+def emt_profile(emt: EmtSection) -> EmtProfile:
+    """The profile of a market participant."""
+    return EmtProfile(
+        name=emt.name,
+        channel=Endpoint(emt.channel_host, emt.channel_port),
+        delivery=Endpoint(emt.delivery_host, emt.delivery_port),
+        cls_ids=tuple(emt.cls_ids),
+        external_events=emt.external_events,
+        validity=emt.validity(),
+    )
+
+
+def consumer_profile(person: PersonSection) -> ConsumerProfile:
+    """The profile of a final consumer. Raises BadInput."""
+    return ConsumerProfile(
+        name=person.name,
+        login=person.login,
+        password=_password(person),
+        fingerprint=person.fingerprint,
+        customer_id=person.customer_id,
+        validity=person.validity(),
+    )
+
+
+def service_profile(person: PersonSection) -> ServiceProfile:
+    """The profile of a technician. Raises BadInput."""
+    return ServiceProfile(
+        person.name, person.login, _password(person), person.fingerprint, person.validity()
+    )
+
+
+def proxy_profile(proxy: ProxySection) -> ProxyProfile:
+    """The profile of a transparent channel."""
+    peers = [peer.rsplit(":", 1) for peer in proxy.wan_peers]
+    return ProxyProfile(
+        name=proxy.name,
+        cls_id=proxy.cls_id,
+        emt=proxy.emt,
+        local_server_name=proxy.local_server_name,
+        wan_peers=tuple(Endpoint(host, int(port)) for host, port in peers),
+        opened_by=proxy.opened_by,
+        tls_sni=proxy.tls_sni,
+        wan_tls_sni=proxy.wan_tls_sni,
+        validity=proxy.validity(),
+    )
+
+
+def _time_of_use(section: TimeOfUseSection) -> TimeOfUse:
+    days = []
+    for day in section.day:
+        switches = []
+        for text in day.switches:
+            clock, stage = text.split(" ")
+            switches.append((int(clock[:2]) * 60 + int(clock[3:]), int(stage)))
+        days.append(DayProfile(day.id, tuple(switches)))
+    return TimeOfUse(
+        stages=tuple(Stage(stage.number, stage.description) for stage in section.stage),
+        days=tuple(days),
+        week=tuple(section.week),
+        special=tuple(section.special.items()),
+    )
+
+
+def _password(person: PersonSection) -> str:
+    if person.password_file is None:
+        return person.password
+    try:
+        return person.password_file.read_text("utf-8").splitlines()[0]
+    except (OSError, UnicodeDecodeError, IndexError) as error:
+        raise BadInput(
+            f"'{person.name}': password_file {person.password_file} holds no line of text"
+        ) from error
+
+
+def _ms(moment: datetime | None) -> int | None:
+    if moment is None:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return int(aware.timestamp() * 1000)
