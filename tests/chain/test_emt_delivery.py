@@ -76,7 +76,7 @@ async def test_device_records_are_acknowledged_up_to_the_first_gap(wan):
 
     assert await deliver() == {"acknowledged": 0}
     assert await deliver(1, 2) == {"acknowledged": 2}
-    assert await deliver(5, 4) == {"acknowledged": 2}
+    assert await deliver(5, 4) == {"acknowledged": 2, "missing": [[3, 3]]}
     assert await deliver(2, 3) == {"acknowledged": 5}
     rows = await wan.operator.device_records()
     assert [row["seq"] for row in rows] == [1, 2, 3, 4, 5]
@@ -103,3 +103,12 @@ async def test_records_of_an_unknown_cls_are_refused(wan):
     answer = await wan.smgw.deliver("/emt/v1/cls-records/ETST0020000099", device_record(1))
     assert answer.status == 404
     assert len(wan.events("cls-record.unknown")) == 1
+
+
+async def test_gateway_records_that_are_missing_are_asked_for(wan):
+    for seq, answer in ((3, {"stored": True, "missing": [[1, 2]]}), (1, {"missing": [[2, 2]]})):
+        der = signed(gateway_record(seq=seq), wan.pki.smgw.sig)
+        got = (await wan.smgw.deliver("/emt/v1/records", der)).json()
+        assert got == {"stored": True} | answer
+    der = signed(gateway_record(seq=2), wan.pki.smgw.sig)
+    assert (await wan.smgw.deliver("/emt/v1/records", der)).json() == {"stored": True}

@@ -160,6 +160,32 @@ async def test_a_device_record_that_is_refused_holds_up_no_other(wan, pki, tmp_p
         assert bench.events("delivery.failed")
 
 
+async def test_a_market_participant_that_lost_its_store_gets_all_again(wan, pki, tmp_path):
+    async with running(pki, tmp_path, **wan.config()) as bench, bench.box() as box:
+        for number in (1, 2):
+            async with box.post(bench.url("rts/record/"), data=device_record(number)):
+                pass
+            async with box.post(
+                bench.url("fas/event"), json=event_body(event=("begin", "end")[number - 1])
+            ) as told:
+                assert told.status == 200
+        await bench.until("record.gateway", 2)
+        await bench.until("record.device", 2)
+        await wan.emt.stop()
+        for path in (tmp_path / "emt").glob("emt.sqlite*"):
+            path.unlink()
+        await wan.start_emt()
+        async with box.post(bench.url("rts/record/"), data=device_record(3)):
+            pass
+        async with box.post(bench.url("fas/event"), json=event_body(event="failsafe")) as told:
+            assert told.status == 200
+        await bench.until("record.device", 5, seconds=10)
+        await bench.until("record.gateway", 5, seconds=10)
+        async with OperatorClient(wan.socket) as op:
+            assert [row["seq"] for row in await op.device_records()] == [1, 2, 3]
+            assert [row["seq"] for row in await op.records()] == [1, 2, 3]
+
+
 async def test_after_a_restart_of_the_gateway_the_connect_comes_again(wan, pki, tmp_path):
     async with OperatorClient(wan.socket) as op:
         async with running(pki, tmp_path, **wan.config()) as bench, box_at_work(bench):

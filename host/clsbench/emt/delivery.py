@@ -12,20 +12,16 @@ from typing import Any
 from aiohttp import web
 
 from clsbench.clock import BenchClock
+from clsbench.device.intake import Run
 from clsbench.emt.config import ClsEntry
 from clsbench.emt.seal import SealedRecord, open_sealed, split_sequence
-from clsbench.emt.store import (
-    STORED,
-    Conflict,
-    DeviceRecord,
-    EmtStore,
-    GatewayRecord,
-)
+from clsbench.emt.store import EmtStore, GatewayRecord
 from clsbench.errors import BadInput, ClsbenchError, PeerRefused
 from clsbench.eventlog import EventLog
 from clsbench.net.serving import refusal
 from clsbench.net.tls import Peer
 from clsbench.smgw.core.records import read_content
+from clsbench.store.device_records import STORED, Conflict, DeviceRecord, LinkBroken
 
 GATEWAY_PATH = "/emt/v1/records"
 DEVICE_PREFIX = "/emt/v1/cls-records/"
@@ -94,7 +90,8 @@ class Delivery:
         detail = {"seq": record.seq, "profile_id": record.profile_id, "type": record.type}
         detail["outcome"] = outcome
         self._accepted("record.gateway", record.uuid, detail, der)
-        return web.json_response({"stored": True})
+        lacking = self._store.missing_gateway_records(record.smgw_id, record.profile_id)
+        return web.json_response({"stored": True} | _asked(lacking))
 
     def _gateway_record(self, content: bytes, der: bytes) -> GatewayRecord:
         fields = read_content(content)
@@ -122,10 +119,12 @@ class Delivery:
                 status, reason = self._store_all(known, split_sequence(body))
         except BadInput as error:
             status, reason = 422, str(error)
-        mark = self._store.contiguous(cls_id, known.entry.first_seq)
+        held = self._store.device_holding(cls_id, known.entry.first_seq)
         if status != 200:
-            return self._refuse("cls-record.refused", status, reason, raw=body, acknowledged=mark)
-        return web.json_response({"acknowledged": mark})
+            return self._refuse(
+                "cls-record.refused", status, reason, raw=body, acknowledged=held.acknowledged
+            )
+        return web.json_response({"acknowledged": held.acknowledged} | _asked(held.missing))
 
     def _store_all(self, known: KnownCls, items: list[bytes]) -> tuple[int, str]:
         """Stores what is good; returns the status and reason of the first that is not."""
@@ -134,7 +133,7 @@ class Delivery:
             try:
                 self._store_one(known, sealed)
             except ClsbenchError as error:
-                status = 409 if isinstance(error, Conflict) else 422
+                status = 409 if isinstance(error, (Conflict, LinkBroken)) else 422
                 verdict = verdict if verdict[0] != 200 else (status, str(error))
         return verdict
 
@@ -150,6 +149,7 @@ class Delivery:
                 sealed,
                 known.key is not None,
                 self._clock.now_ms(),
+                record.previous,
             )
         )
         if outcome == STORED:
@@ -175,6 +175,11 @@ class Delivery:
             "SMGW", "aEMT", "fault", name, uuid=uuid, ok=False, detail=detail, raw=raw
         )
         return refusal(status, reason, **more)
+
+
+def _asked(lacking: list[Run]) -> dict[str, list[list[int]]]:
+    """The ranges to be sent again, in an answer; nothing where none is missing."""
+    return {"missing": [list(run) for run in lacking]} if lacking else {}
 
 
 def _check_device_record(known: KnownCls, record: SealedRecord) -> None:

@@ -53,6 +53,12 @@ class SealedRecord:
         number = self.fields.get(4)
         return EVENTS.get(number, str(number)) if number is not None else None
 
+    @property
+    def previous(self) -> bytes | None:
+        """The link to the record before, where one is stated."""
+        link = self.fields.get(13)
+        return link if isinstance(link, bytes) else None
+
     def seal_holds(self, key: bytes) -> bool:
         """True where the tag is the one this key gives (RFC 9052 section 6.3)."""
         covered = cbor2.dumps(["MAC0", self.protected, b"", self.payload], canonical=True)

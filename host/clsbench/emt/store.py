@@ -11,10 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clsbench.errors import ClsbenchError
-
-STORED = "stored"
-REPEAT = "repeat"
+from clsbench.device.intake import Run, missing
+from clsbench.emt.seal import open_sealed
+from clsbench.store.device_records import (
+    REPEAT,
+    STORED,
+    Conflict,
+    DeviceRecord,
+    DeviceRecords,
+    Holding,
+    batch,
+    connect,
+    runs_of,
+)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS gateway_records (
@@ -22,10 +31,6 @@ CREATE TABLE IF NOT EXISTS gateway_records (
   uuid TEXT, type TEXT NOT NULL, content BLOB NOT NULL, cms BLOB NOT NULL,
   received_ms INTEGER NOT NULL,
   PRIMARY KEY (smgw_id, profile_id, seq)) STRICT;
-CREATE TABLE IF NOT EXISTS device_records (
-  cls_id TEXT NOT NULL, seq INTEGER NOT NULL, uuid TEXT, event TEXT,
-  sealed BLOB NOT NULL, seal_checked INTEGER NOT NULL, received_ms INTEGER NOT NULL,
-  PRIMARY KEY (cls_id, seq)) STRICT;
 CREATE TABLE IF NOT EXISTS commands (
   uuid TEXT NOT NULL, action TEXT NOT NULL, id TEXT NOT NULL UNIQUE,
   cls_id TEXT NOT NULL, smgw_id TEXT NOT NULL, taf_profile TEXT NOT NULL,
@@ -34,10 +39,6 @@ CREATE TABLE IF NOT EXISTS commands (
   t_command_ns INTEGER NOT NULL, t_answer_ns INTEGER,
   PRIMARY KEY (uuid, action)) STRICT;
 """
-
-
-class Conflict(ClsbenchError):
-    """The key is taken by other content: one of the two was altered."""
 
 
 @dataclass(frozen=True)
@@ -54,29 +55,13 @@ class GatewayRecord:
     received_ms: int
 
 
-@dataclass(frozen=True)
-class DeviceRecord:
-    """One sealed record. `seal_checked`: the device key was at hand and the seal holds."""
-
-    cls_id: str
-    seq: int
-    uuid: str | None
-    event: str | None
-    sealed: bytes
-    seal_checked: bool
-    received_ms: int
-
-
 class EmtStore:
     """Opens or makes the data base file. One process, one instance."""
 
     def __init__(self, path: Path):
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
+        self._db = connect(path)
         self._db.executescript(_SCHEMA)
-        self._marks: dict[str, int] = {}  # cls_id -> highest contiguous seq seen so far
+        self._devices = DeviceRecords(self._db, lambda sealed: open_sealed(sealed).previous)
 
     def close(self) -> None:
         """Closes the file."""
@@ -85,13 +70,8 @@ class EmtStore:
     @contextmanager
     def batch(self) -> Iterator[None]:
         """What is stored inside reaches the disk together, when the block ends."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with batch(self._db):
             yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
     def add_gateway_record(self, record: GatewayRecord) -> str:
         """STORED, or REPEAT for the same content under the same key. Raises Conflict."""
@@ -110,32 +90,17 @@ class EmtStore:
         return REPEAT
 
     def add_device_record(self, record: DeviceRecord) -> str:
-        """STORED, or REPEAT for the same bytes under the same key. Raises Conflict."""
-        known = self._row(
-            "SELECT sealed FROM device_records WHERE cls_id=? AND seq=?",
-            (record.cls_id, record.seq),
-        )
-        if known is None:
-            self._insert(
-                "device_records", {**vars(record), "seal_checked": int(record.seal_checked)}
-            )
-            return STORED
-        if known["sealed"] != record.sealed:
-            raise Conflict(
-                f"device record {record.seq} of {record.cls_id} is already stored with other "
-                "bytes: the first one is kept"
-            )
-        return REPEAT
+        """STORED, or REPEAT for the same bytes under the same key. Raises Conflict, LinkBroken."""
+        return self._devices.add(record)
 
-    def contiguous(self, cls_id: str, first_seq: int) -> int:
-        """Highest n with every record first_seq..n stored; first_seq - 1 where there is none."""
-        mark = self._marks.get(cls_id, first_seq - 1)
-        while self._row(
-            "SELECT 1 FROM device_records WHERE cls_id=? AND seq=?", (cls_id, mark + 1)
-        ):
-            mark += 1
-        self._marks[cls_id] = mark
-        return mark
+    def device_holding(self, cls_id: str, first_seq: int) -> Holding:
+        """What is here of a device from `first_seq` on, and what is missing."""
+        return self._devices.holding(cls_id, first_seq)
+
+    def missing_gateway_records(self, smgw_id: str, profile_id: str) -> list[Run]:
+        """Ranges of a profile's numbers that are missing below the highest one."""
+        where, values = "smgw_id=? AND profile_id=?", (smgw_id, profile_id)
+        return missing(runs_of(self._db, "gateway_records", where, values), 1)
 
     def add_command(self, fields: dict[str, Any]) -> None:
         """A new command; keys are the columns of `commands`."""
@@ -165,7 +130,7 @@ class EmtStore:
 
     def device_records(self) -> list[dict[str, Any]]:
         """All device records, in order of CLS and sequence number."""
-        return _dicts(self._db.execute("SELECT * FROM device_records ORDER BY cls_id, seq"))
+        return self._devices.all()
 
     def counts(self) -> dict[str, int]:
         """Number of rows per table."""

@@ -7,8 +7,11 @@ same rules as `store`: committed when a method returns. Opens no sealed record.
 import json
 from dataclasses import asdict, dataclass
 
+from clsbench.device.intake import Run, acknowledged, link_fault, missing
 from clsbench.smgw.core.commands import Answer, Command
+from clsbench.smgw.core.sealed import SealedRecord, previous_of
 from clsbench.smgw.store import Store, transaction
+from clsbench.store.device_records import runs_of
 
 OPEN = "open"
 ANSWERED = "answered"
@@ -28,16 +31,14 @@ class StoredCommand:
 class Holding:
     """Which records of a control box are here.
 
-    acknowledged: the highest seq up to which none is missing, counted from the first one
-    ever held; beyond: [first, last] of each further run.
+    acknowledged: the highest seq up to which none is missing, counted from the first one that
+    the control box still has, or where it does not say, from the first one ever held; beyond:
+    [first, last] of each further run; missing: ranges to be sent again.
     """
 
     acknowledged: int
-    beyond: tuple[tuple[int, int], ...] = ()
-
-
-class SealConflict(Exception):
-    """A sequence number of a control box came again with other bytes; the text names it."""
+    beyond: tuple[Run, ...] = ()
+    missing: tuple[Run, ...] = ()
 
 
 class Exchange:
@@ -94,38 +95,59 @@ class Exchange:
         return done.rowcount
 
     def add_device_records(
-        self, cls_id: str, records: list[tuple[int, bytes]], at_ms: int
-    ) -> tuple[Holding, list[int]]:
-        """Stores (seq, sealed bytes), all or none; returns what is held and which are new.
+        self, cls_id: str, records: list[SealedRecord], at_ms: int, first: int = 0
+    ) -> tuple[Holding, list[int], list[str]]:
+        """Stores what fits; returns what is held, which are new, and why others are refused.
 
-        A record that is here already is no error. Raises SealConflict when its bytes differ.
+        first: the control box has everything from this number on; 0: it does not say. A record
+        that is here already is no error; one with other bytes, or that does not link to its
+        neighbours, is refused and replaces nothing.
         """
         new: list[int] = []
+        refused: list[str] = []
         with transaction(self._db):
-            for seq, sealed in records:
-                row = self._db.execute(
-                    "SELECT sealed FROM device_records WHERE cls_id = ? AND seq = ?", (cls_id, seq)
-                ).fetchone()
-                if row is None:
+            for record in records:
+                fault = self._fault(cls_id, record)
+                if fault is None:
                     self._db.execute(
                         "INSERT INTO device_records VALUES (?, ?, ?, ?)",
-                        (cls_id, seq, sealed, at_ms),
+                        (cls_id, record.seq, record.sealed, at_ms),
                     )
-                    new.append(seq)
-                elif row[0] != sealed:
-                    raise SealConflict(f"record {seq} of {cls_id} is here with other bytes")
-        return self.holding(cls_id), new
+                    new.append(record.seq)
+                elif fault:
+                    refused.append(fault)
+        return self.holding(cls_id, first), new, refused
 
-    def holding(self, cls_id: str) -> Holding:
-        """Which records of a control box are here."""
-        runs = self._db.execute(
-            "SELECT min(seq), max(seq) FROM (SELECT seq, seq - row_number() OVER (ORDER BY seq)"
-            " AS run FROM device_records WHERE cls_id = ?) GROUP BY run ORDER BY 1",
-            (cls_id,),
-        ).fetchall()
-        if not runs:
-            return Holding(0)
-        return Holding(runs[0][1], tuple((first, last) for first, last in runs[1:]))
+    def _fault(self, cls_id: str, record: SealedRecord) -> str | None:
+        """None for a record to be stored, "" for one that is here, else the reason."""
+        known = self._sealed(cls_id, record.seq)
+        if known is not None:
+            same = known == record.sealed
+            return "" if same else f"record {record.seq} of {cls_id} is here with other bytes"
+        after = self._sealed(cls_id, record.seq + 1)
+        fault = link_fault(
+            record.seq,
+            record.sealed,
+            record.previous,
+            self._sealed(cls_id, record.seq - 1),
+            previous_of(after) if after is not None else None,
+        )
+        return f"{cls_id}: {fault}" if fault else None
+
+    def _sealed(self, cls_id: str, seq: int) -> bytes | None:
+        row = self._db.execute(
+            "SELECT sealed FROM device_records WHERE cls_id = ? AND seq = ?", (cls_id, seq)
+        ).fetchone()
+        return row[0] if row is not None else None
+
+    def holding(self, cls_id: str, first: int = 0) -> Holding:
+        """Which records of a control box are here; first: as in `add_device_records`."""
+        runs = runs_of(self._db, "device_records", "cls_id = ?", (cls_id,))
+        if not first:
+            return Holding(runs[0][1], tuple(runs[1:])) if runs else Holding(0)
+        mark = acknowledged(runs, first)
+        beyond = tuple(run for run in runs if run[0] > mark)
+        return Holding(mark, beyond, tuple(missing(runs, first)))
 
     def unforwarded(
         self, emt: str, cls_id: str, after_seq: int, limit: int
@@ -147,4 +169,29 @@ class Exchange:
             self._db.executemany(
                 "INSERT OR IGNORE INTO device_deliveries VALUES (?, ?, ?, ?)",
                 [(emt, cls_id, seq, at_ms) for seq in seqs],
+            )
+
+    def send_again(self, emt: str, cls_id: str, ranges: list[Run]) -> int:
+        """A market participant lacks these; returns how many of them are to be sent again."""
+        with transaction(self._db):
+            return sum(
+                self._db.execute(
+                    "DELETE FROM device_deliveries"
+                    " WHERE emt = ? AND cls_id = ? AND seq BETWEEN ? AND ?",
+                    (emt, cls_id, *each),
+                ).rowcount
+                for each in ranges
+            )
+
+    def send_records_again(self, emt: str, profile_id: str, ranges: list[Run]) -> int:
+        """As `send_again`, for the gateway's own records of a profile."""
+        with transaction(self._db):
+            return sum(
+                self._db.execute(
+                    "UPDATE deliveries SET delivered_ms = NULL"
+                    " WHERE emt = ? AND delivered_ms IS NOT NULL AND record_id IN (SELECT id"
+                    " FROM gateway_records WHERE profile_id = ? AND seq BETWEEN ? AND ?)",
+                    (emt, profile_id, *each),
+                ).rowcount
+                for each in ranges
             )

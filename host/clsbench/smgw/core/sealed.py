@@ -1,7 +1,7 @@
 """Sealed records of a control box: where one ends, and which sequence number it carries.
 
-Opens no seal (the gateway has no key): reads the number and the CLS-ID of the payload only,
-to keep the records in order and apart. Sources: RFC 8742 (CBOR sequence), RFC 9052
+Opens no seal (the gateway has no key): reads number, CLS-ID and link of the payload only, to
+keep the records in order and apart. Sources: RFC 8742 (CBOR sequence), RFC 9052
 (COSE_Mac0), `docs/wire.cddl`.
 """
 
@@ -15,6 +15,7 @@ MAX_RECORD_BYTES = 1024
 _COSE_MAC0 = 17
 _SEQ = 1
 _CLS_ID = 6
+_PREVIOUS = 13
 
 
 class NotSealed(Exception):
@@ -23,11 +24,12 @@ class NotSealed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SealedRecord:
-    """One record. cls_id: None where the record does not state it."""
+    """One record. cls_id, previous (its link): None where the record does not state it."""
 
     seq: int
     cls_id: str | None
     sealed: bytes
+    previous: bytes | None = None
 
 
 def split_sequence(body: bytes) -> list[SealedRecord]:
@@ -65,4 +67,15 @@ def _record(item: Any, sealed: bytes, start: int) -> SealedRecord:
     if isinstance(seq, bool) or not isinstance(seq, int) or not 1 <= seq < 2**63:
         raise NotSealed(f"byte {start}: record without a sequence number")
     cls_id = payload.get(_CLS_ID)
-    return SealedRecord(seq, cls_id if isinstance(cls_id, str) else None, sealed)
+    previous = payload.get(_PREVIOUS)
+    return SealedRecord(
+        seq,
+        cls_id if isinstance(cls_id, str) else None,
+        sealed,
+        previous if isinstance(previous, bytes) else None,
+    )
+
+
+def previous_of(sealed: bytes) -> bytes | None:
+    """The link that one record states. Raises NotSealed."""
+    return split_sequence(sealed)[0].previous

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from clsbench.clock import BenchClock
+from clsbench.device.intake import Run
 from clsbench.smgw.commands import CommandConflict, CommandDesk, UnknownCommand
 from clsbench.smgw.core import rights
 from clsbench.smgw.core.clock_state import TimeState
@@ -17,7 +18,7 @@ from clsbench.smgw.core.commands import read_answer
 from clsbench.smgw.core.rights import Grant, Refusal, Rights, Target
 from clsbench.smgw.core.sealed import NotSealed, SealedRecord, split_sequence
 from clsbench.smgw.core.taf16 import HAN, Conflict, read_announcement
-from clsbench.smgw.exchange import Exchange, SealConflict
+from clsbench.smgw.exchange import Exchange
 from clsbench.smgw.journal import SMGW, Journal
 from clsbench.smgw.rest import UUID, Call, HttpRefusal, Router
 from clsbench.smgw.tariffs import MeterSilent, Tariffs
@@ -26,6 +27,7 @@ from clsbench.smgw.worker import StoreWorker
 BASE = "/smgw/cls/v1"
 DEFAULT_WAIT_MS = 15_000
 MAX_WAIT_MS = 20_000  # every answer within 20 s
+MAX_SEQ = 999_999_999
 
 
 class ClsResources:
@@ -130,22 +132,25 @@ class ClsResources:
         return web.Response(status=204)
 
     async def records(self, call: Call) -> web.Response:
-        """Sealed records of this control box, to be kept and passed on unopened."""
+        """Sealed records of this control box, to be kept and passed on unopened.
+
+        `?from=N`: it still has everything from N on. The answer names what it should send again.
+        """
         cls_id = self._cls_id(call, rights.DELIVER_RECORDS)
         records = self._split(call.body, cls_id)
-        rows = [(record.seq, record.sealed) for record in records]
-        try:
-            holding, new = await self._worker.run(
-                self._exchange.add_device_records, cls_id, rows, self._clock.now_ms()
-            )
-        except SealConflict as conflict:
-            raise HttpRefusal(409, str(conflict)) from conflict
+        first = call.uint("from", 0, MAX_SEQ)
+        holding, new, refused = await self._worker.run(
+            self._exchange.add_device_records, cls_id, records, self._clock.now_ms(), first
+        )
         self._tell_records(cls_id, records, set(new))
         if new:
             self._stored(cls_id)
-        return web.json_response(
-            {"acknowledged": holding.acknowledged, "beyond": [list(run) for run in holding.beyond]}
-        )
+        if refused:
+            raise HttpRefusal(409, "; ".join(refused))
+        answer = {"acknowledged": holding.acknowledged, "beyond": _ranges(holding.beyond)}
+        if holding.missing:
+            answer["missing"] = _ranges(holding.missing)
+        return web.json_response(answer)
 
     def _split(self, body: bytes, cls_id: str) -> list[SealedRecord]:
         try:
@@ -182,3 +187,7 @@ class ClsResources:
         if isinstance(verdict, Refusal):
             raise HttpRefusal(verdict.http_status, verdict.reason, uuid)
         return verdict
+
+
+def _ranges(runs: tuple[Run, ...]) -> list[list[int]]:
+    return [list(run) for run in runs]

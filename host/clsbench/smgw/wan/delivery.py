@@ -7,8 +7,10 @@ record that the receiver refuses does not hold up those behind it.
 
 import asyncio
 import ssl
+from collections.abc import Callable
 
 from clsbench.clock import BenchClock
+from clsbench.device.intake import Run
 from clsbench.errors import BadInput, PeerRefused, PeerSilent
 from clsbench.net.listener import open_tls
 from clsbench.net.reverse import (
@@ -115,6 +117,7 @@ class Delivery:
         if stored:
             now = self._clock.now_ms()
             await self._worker.run(self._store.delivered, record.record_id, self._emt.name, now)
+            await self._send_again(self._exchange.send_records_again, record.profile_id, answer)
             self._last_problem = ""
         else:
             what = f"record {record.seq} of {record.profile_id}"
@@ -154,11 +157,25 @@ class Delivery:
         if good:
             now = self._clock.now_ms()
             await self._worker.run(self._exchange.forwarded, self._emt.name, cls_id, seqs, now)
+            await self._send_again(self._exchange.send_again, cls_id, answer)
             self._last_problem = ""
         else:
             what = f"records {seqs[0]}..{seqs[-1]} of {cls_id}"
             self._problem(f"{what} refused with {answer.status}: {answer.error_text()}")
         return good
+
+    async def _send_again(
+        self, reset: Callable[[str, str, list[Run]], int], name: str, answer: HttpAnswer
+    ) -> None:
+        """A participant that lost what it had acknowledged gets it again."""
+        ranges = _ranges(_field(answer, "missing"))
+        if not ranges:
+            return
+        count = await self._worker.run(reset, self._emt.name, name, ranges)
+        if count:
+            detail = {"emt": self._emt.name, "of": name, "ranges": ranges, "records": count}
+            self._journal.event(SMGW, "aEMT", "state", "delivery.again", detail=detail)
+            self._wake.set()
 
     async def _post(self, path: str, body: bytes, content_type: str) -> HttpAnswer:
         now_s = asyncio.get_running_loop().time()
@@ -215,6 +232,17 @@ def _fitting(rows: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
             break
         count += 1
     return rows[:count]
+
+
+def _ranges(content: object) -> list[Run]:
+    """Ranges of numbers as an answer names them; what is none is left out."""
+    if not isinstance(content, list):
+        return []
+    return [
+        (run[0], run[1])
+        for run in content
+        if isinstance(run, list) and len(run) == 2 and all(type(each) is int for each in run)
+    ]
 
 
 def _field(answer: HttpAnswer, name: str):
