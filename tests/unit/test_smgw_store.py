@@ -17,7 +17,7 @@ from clsbench.smgw.core.commands import Answer, Command
 from clsbench.smgw.core.logs import SYSTEM_LOG
 from clsbench.smgw.core.readings import OriginalReading, Value
 from clsbench.smgw.core.taf16 import Announcement, Conflict
-from clsbench.smgw.exchange import ANSWERED, EXPIRED, OPEN, Exchange, Holding, SealConflict
+from clsbench.smgw.exchange import ANSWERED, EXPIRED, OPEN, Exchange
 from clsbench.smgw.store import TRIM_EVERY, Draft, Store
 
 CLS = "ETST0020000017"
@@ -147,33 +147,6 @@ def test_an_expired_command_can_still_be_answered_and_an_answered_one_not_expire
     exchange.expire_command("c1")
     assert exchange.command("c1").state == ANSWERED
     assert exchange.command("c1").answer == Answer(0, 7, "late")
-
-
-def test_sealed_records_are_acknowledged_up_to_the_first_gap(store):
-    exchange = Exchange(store)
-    assert exchange.holding(CLS) == Holding(0)
-    holding, new = exchange.add_device_records(CLS, [(1, b"a"), (2, b"b"), (5, b"e")], 1)
-    assert holding == Holding(2, ((5, 5),)) and new == [1, 2, 5]
-    holding, new = exchange.add_device_records(CLS, [(2, b"b"), (3, b"c"), (4, b"d")], 1)
-    assert holding == Holding(5) and new == [3, 4]
-
-
-def test_a_sealed_record_with_other_bytes_is_a_conflict_and_nothing_of_it_is_stored(store):
-    exchange = Exchange(store)
-    exchange.add_device_records(CLS, [(1, b"a")], 1)
-    with pytest.raises(SealConflict, match="record 1"):
-        exchange.add_device_records(CLS, [(2, b"b"), (1, b"x")], 1)
-    assert exchange.holding(CLS) == Holding(1)
-
-
-def test_sealed_records_are_forwarded_to_each_market_participant_once(store):
-    exchange = Exchange(store)
-    exchange.add_device_records(CLS, [(1, b"a"), (2, b"b")], 1)
-    assert exchange.unforwarded("flexmarkt", CLS, 0, 10) == [(1, b"a"), (2, b"b")]
-    assert exchange.unforwarded("flexmarkt", CLS, 1, 10) == [(2, b"b")]
-    exchange.forwarded("flexmarkt", CLS, [1, 2], 9)
-    assert exchange.unforwarded("flexmarkt", CLS, 0, 10) == []
-    assert exchange.unforwarded("other", CLS, 0, 1) == [(1, b"a")]
 
 
 def test_a_second_process_on_the_same_state_is_refused(tmp_path, store):
