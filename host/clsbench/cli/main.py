@@ -22,6 +22,7 @@ _COMMANDS = {
     "pki": "clsbench.cli.pki:pki",
     "records": "clsbench.cli.board:records",
     "report": "clsbench.cli.report:report",
+    "settle": "clsbench.cli.settle:settle",
     "smgw": "clsbench.cli.smgw:smgw",
     "status": "clsbench.cli.board:status",
     "switch": "clsbench.cli.board:switch",

@@ -1,0 +1,1 @@
+"""Settlement: from two sealed readings to the balance group, in integers, by named rules."""
