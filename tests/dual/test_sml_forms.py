@@ -29,7 +29,7 @@ ENTRIES = [
         "77 07 0100010803ff 01 01 621e 52ff 58 01020304050607 03ab01",
     )
 ]
-MAIN = 10  # of them all ways are short
+MAIN = 10  # of them all ways are short; the others have a part that is read in bytecode
 
 
 class Numbers:
@@ -63,11 +63,11 @@ def framed(payload, checksum=x25):
     return data + checksum(data)
 
 
-def listed(entries):
+def listed(entries, signature=b"\x01"):
     count = bytes((0x70 + len(entries),))
     if len(entries) > 15:
         count = bytes((0xF0 + len(entries) // 16, len(entries) % 16))
-    return b"\x72\x63\x07\x01" + HEAD + count + b"".join(entries) + b"\x01\x01"
+    return b"\x72\x63\x07\x01" + HEAD + count + b"".join(entries) + signature + b"\x01"
 
 
 def telegram(body, checksum=x25):
@@ -157,6 +157,16 @@ def test_lists_with_changed_bytes_under_good_checksums():
         for _ in range(1 + numbers.below(2)):
             body[numbers.below(len(body))] = numbers.below(256)
         assert_same([telegram(bytes(body))], receiver, plain)
+
+
+def test_lists_of_any_entries_one_after_the_other():
+    numbers = Numbers(17)
+    receiver, plain = SmlReceiver(), plain_receiver()
+    signatures = (b"\x01", b"\x03ab", b"\x83\x02" + bytes(48), b"\x80\x02", b"\x72\x01\x01")
+    for _ in range(300):
+        entries = [ENTRIES[numbers.below(len(ENTRIES))] for _ in range(numbers.below(7))]
+        signature = signatures[max(0, numbers.below(9) - 4)]
+        assert_same([telegram(listed(entries, signature))] * 2, receiver, plain)
 
 
 def test_lists_cut_or_filled_under_good_checksums():

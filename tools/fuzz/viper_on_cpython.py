@@ -22,11 +22,12 @@ class _Pointer:
     """A view of a buffer as unsigned numbers of one width; stores keep the low bits."""
 
     format: Any = "B"
+    width = 1
     mask = 0xFF
 
     def __init__(self, target: Any):
-        view = memoryview(target)
-        self._view = view.cast("B").cast(self.format)
+        view = memoryview(target).cast("B")
+        self._view = view[: len(view) & -self.width].cast(self.format)
 
     def __getitem__(self, index: int) -> int:
         if not 0 <= index < len(self._view):
@@ -41,11 +42,13 @@ class _Pointer:
 
 class _Pointer16(_Pointer):
     format = "H"
+    width = 2
     mask = 0xFFFF
 
 
 class _Pointer32(_Pointer):
     format = "I"
+    width = 4
     mask = 0xFFFFFFFF
 
 
@@ -73,6 +76,42 @@ def load(name: str) -> types.ModuleType:
         if fuzzer is not None and isinstance(value, types.FunctionType):
             setattr(module, name, fuzzer.instrument_func(value))  # it guides the fuzzer
     return module
+
+
+def _bounded(function: Any) -> Any:
+    """The function with its buffers as pointers."""
+
+    def call(*arguments: Any) -> Any:
+        return function(
+            *[entry if isinstance(entry, int) else _Pointer(entry) for entry in arguments]
+        )
+
+    return call
+
+
+def modbus_module() -> types.ModuleType:
+    """A copy of dicamm.proto.modbus that works as on a board with machine code."""
+    code = load("modbus_viper")
+    loops = types.ModuleType("dicamm.proto.modbus_loops")
+    names = ("copy_bytes", "crc16", "put_read", "take_reply")
+    loops.__dict__.update({name: _bounded(getattr(code, name)) for name in names}, VIPER=True)
+    parts = ("modbus", "modbus_judge", "modbus_write", "modbus_loops")
+    for part in parts:
+        importlib.import_module(f"dicamm.proto.{part}")
+    kept = {f"dicamm.proto.{part}": sys.modules.pop(f"dicamm.proto.{part}") for part in parts}
+    package = importlib.import_module("dicamm.proto")
+    sys.modules[loops.__name__] = loops
+    try:
+        module = importlib.import_module("dicamm.proto.modbus")
+        module.__dict__.update(
+            _judge=importlib.import_module("dicamm.proto.modbus_judge").judge,
+            _write=importlib.import_module("dicamm.proto.modbus_write").begin,
+        )
+        return module
+    finally:
+        for name, old in kept.items():
+            sys.modules[name] = old
+            setattr(package, name.rpartition(".")[2], old)
 
 
 def sml_module() -> types.ModuleType:

@@ -109,11 +109,10 @@ class SmlReceiver(SmlTransport):
         if not state[_HELD]:
             return None
         if self._read is not None:
-            offset = self._seen + state[_START]
-            event = self._read(offset)
+            event = self._read(self._seen + state[_START])
             if event is not None:
                 state[_HELD] = 0
-                self._noise_from = offset + state[_FILL]
+                self._noise_from = event.offset + event.length
                 return event
         frame = self._read_any()
         if not self._number:

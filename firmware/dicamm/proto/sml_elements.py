@@ -17,7 +17,7 @@ _LOCAL = 3
 _MAX_LENGTH_BYTES = 4
 
 
-class MalformedError(Exception):
+class MalformedError(ValueError):
     """The bytes do not have the structure the place asks for."""
 
 

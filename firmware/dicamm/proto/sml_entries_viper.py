@@ -17,6 +17,7 @@ _ENTRIES = const(32)
 _TOLD = const(33)
 _FORM = const(34)
 _WORD = const(35)
+_SUSPECT = const(38)
 _HOME_STATE = const(0)
 _HOME_FRAME = const(1)
 _HOME_PLACES = const(3)
@@ -28,7 +29,9 @@ _HOME_EVENT = const(8)
 _HOME_NONE = const(9)
 _HOME_BARE_TIME = const(10)
 _HOME_CUT = const(11)
-_HOME_NAME = const(12)
+_HOME_NAME = const(15)
+_HOME_ANY_FORM = const(13)
+_ODD = const(255)
 
 
 @micropython.viper
@@ -37,20 +40,14 @@ def read_entries(pos: int, t: int, number: int, home) -> int:
 
     number: 1 as long as all is as before, 2 an octet string is not, 4 the time is worth a note.
     In `places` stand of every entry, as stored last, width, unit, scaler (0x100: absent) and
-    1 for a status, 2 for a time, 4 for quirks.
+    1 for a status, 2 for a time, 4 for quirks, 8 for a signature; all bits set where nothing is
+    known. An entry of another form is read by a function in bytecode; `seen` has _ODD for it.
     """
     state = ptr32(home[_HOME_STATE])
     frame = ptr8(home[_HOME_FRAME])
     places = ptr16(home[_HOME_PLACES])
     seen = ptr8(home[_HOME_SEEN])
-    raws = home[_HOME_RAWS]
-    raw8 = ptr8(raws)
     pool = home[_HOME_POOL]
-    told = home[_HOME_TOLD]
-    none = home[_HOME_NONE]
-    cut = home[_HOME_CUT]
-    name = home[_HOME_NAME]
-    name8 = ptr8(name)
     valid = state[_KNOWN]
     state[_KNOWN] = 0
     wide = state[_WORD]
@@ -80,6 +77,8 @@ def read_entries(pos: int, t: int, number: int, home) -> int:
             or seen[t + 5] != frame[pos + 5]
         ):
             changed = 1
+            name = home[_HOME_NAME]
+            name8 = ptr8(name)
             size = 0
             while size < 6:
                 byte = frame[pos + size]
@@ -89,177 +88,223 @@ def read_entries(pos: int, t: int, number: int, home) -> int:
             entry.obis = bytes(name)
         pos += 6
         t += 6
-        had = places[slot + 3]
-        has = 0
-        byte = frame[pos]  # status
-        pos += 1
-        if byte == 1:
-            if had & 1:
-                entry.status = none
-        else:
-            size = byte - 0x61
-            if size < 1 or size > wide or (size == wide and frame[pos] > 127):
-                return 0
-            number = 0
-            size += pos
-            while pos < size:
-                number = number << 8 | frame[pos]
-                pos += 1
-            entry.status = number
-            has = 1
-        byte = frame[pos]  # time
-        if byte == 1:
+        begin = pos
+        mark = t
+        odd = 1
+        while odd:  # once
+            had = places[slot + 3]
+            if had & 8:
+                entry.signature = home[_HOME_NONE]
+            has = 0
+            byte = frame[pos]  # status
             pos += 1
-            if had & 2:
-                entry.val_time = none
-        else:
-            at = 0
-            if byte == 0x72:
-                if frame[pos + 1] != 0x62:
-                    return 0
-                at = frame[pos + 2]
-                pos += 3
-                byte = frame[pos]
-            if byte < 0x62 or byte > 0x65 or (byte == 0x65 and wide == 4 and frame[pos + 1] > 127):
-                return 0
-            number = 0
-            pos += 1
-            byte += pos - 0x61
-            while pos < byte:
-                number = number << 8 | frame[pos]
-                pos += 1
-            entry.val_time = (at, number)
-            has |= 2
-            if at == 0:
-                has |= 4
-        if has & 4:
-            entry.quirks = home[_HOME_BARE_TIME]
-        elif had & 4:
-            entry.quirks = ()
-        places[slot + 3] = has
-        size = 0x100  # unit
-        byte = frame[pos]
-        pos += 1
-        if byte == 0x62:
-            size = frame[pos]
-            pos += 1
-        elif byte != 1:
-            return 0
-        if places[slot + 1] != size:
-            places[slot + 1] = size
-            if size == 0x100:
-                entry.unit = none
+            if byte == 1:
+                if had & 1:
+                    entry.status = home[_HOME_NONE]
             else:
-                entry.unit = size
-        size = 0  # scaler
-        byte = frame[pos]
-        pos += 1
-        if byte == 0x52:
-            size = frame[pos]
-            pos += 1
-        elif byte != 1:
-            return 0
-        if places[slot + 2] != size:
-            places[slot + 2] = size
-            if size > 127:
-                size -= 256
-            entry.scaler = size
-        byte = frame[pos]  # value
-        pos += 1
-        size = (byte & 15) - 1
-        at = size
-        if byte > 0x51 and byte < 0x6A and byte != 0x60 and byte != 0x61 and size <= 8:
-            number = 0
-            if frame[pos] > 127:
-                if byte < 0x60:
-                    number = -1
-                elif size >= wide:
-                    return 0
-            if size > wide:
-                at = 8
-                while at > size:
-                    at -= 1
-                    raw8[at] = number
-                while at > 0:
-                    at -= 1
-                    raw8[at] = frame[pos]
-                    pos += 1
-                value = raws[0]
-                entry.raw = value
-                entry.raw_sent = value
-            else:
-                at += pos
-                while pos < at:
+                size = byte - 0x61
+                if size < 1 or size > wide or (size == wide and frame[pos] > 127):
+                    break
+                number = 0
+                size += pos
+                while pos < size:
                     number = number << 8 | frame[pos]
                     pos += 1
-                entry.raw = number
-                entry.raw_sent = number
-            byte = size
-            size = 0
-        elif byte == 0x42:
-            if frame[pos]:
-                entry.raw = True
-                entry.raw_sent = True
+                entry.status = number
+                has = 1
+            byte = frame[pos]  # time
+            if byte == 1:
+                pos += 1
+                if had & 2:
+                    entry.val_time = home[_HOME_NONE]
             else:
-                entry.raw = False
-                entry.raw_sent = False
+                at = 0
+                if byte == 0x72:
+                    if frame[pos + 1] != 0x62:
+                        break
+                    at = frame[pos + 2]
+                    pos += 3
+                    byte = frame[pos]
+                if byte < 0x62 or byte > 0x65:
+                    break
+                if byte == 0x65 and wide == 4 and frame[pos + 1] > 127:
+                    break
+                number = 0
+                pos += 1
+                byte += pos - 0x61
+                while pos < byte:
+                    number = number << 8 | frame[pos]
+                    pos += 1
+                entry.val_time = (at, number)
+                has |= 2
+                if at == 0:
+                    has |= 4
+            if has & 4:
+                entry.quirks = home[_HOME_BARE_TIME]
+            elif had & 4:
+                entry.quirks = ()
+            places[slot + 3] = has
+            size = 0x100  # unit
+            byte = frame[pos]
             pos += 1
-            byte = 1
-            size = 0
-        elif byte < 16 or (byte > 0x7F and byte < 0x90):
-            if byte > 0x7F:
-                size = ((byte & 15) << 4 | frame[pos]) - 2
+            if byte == 0x62:
+                size = frame[pos]
                 pos += 1
-            if size == 0:
-                entry.raw = none
-                entry.raw_sent = none
-            byte = size
-        else:
-            return 0
-        if places[slot] != byte:
-            places[slot] = byte
-            entry.width = byte
-        if t + size > area:
-            return 3
-        if t >= valid or seen[t] != size:
-            same = 0
-        seen[t] = size
-        t += 1
-        if size:
-            differs = 1 - same
-            at = pos
-            size += pos
-            while pos < size:
-                if seen[t] != frame[pos]:
-                    seen[t] = frame[pos]
-                    differs = 1
-                t += 1
+            elif byte != 1:
+                break
+            if places[slot + 1] != size:
+                places[slot + 1] = size
+                if size == 0x100:
+                    entry.unit = home[_HOME_NONE]
+                else:
+                    entry.unit = size
+            size = 0  # scaler
+            byte = frame[pos]
+            pos += 1
+            if byte == 0x52:
+                size = frame[pos]
                 pos += 1
-            if differs:
+            elif byte != 1:
+                break
+            if places[slot + 2] != size:
+                places[slot + 2] = size
+                if size > 127:
+                    size -= 256
+                entry.scaler = size
+            byte = frame[pos]  # value
+            pos += 1
+            size = (byte & 15) - 1
+            at = size
+            if byte > 0x51 and byte < 0x6A and byte != 0x60 and byte != 0x61 and size <= 8:
+                number = 0
+                if frame[pos] > 127:
+                    if byte < 0x60:
+                        number = -1
+                    elif size >= wide:
+                        break
+                if size > wide:
+                    raws = home[_HOME_RAWS]
+                    raw8 = ptr8(raws)
+                    at = 8
+                    while at > size:
+                        at -= 1
+                        raw8[at] = number
+                    while at > 0:
+                        at -= 1
+                        raw8[at] = frame[pos]
+                        pos += 1
+                    value = raws[0]
+                    entry.raw = value
+                    entry.raw_sent = value
+                else:
+                    at += pos
+                    while pos < at:
+                        number = number << 8 | frame[pos]
+                        pos += 1
+                    entry.raw = number
+                    entry.raw_sent = number
+                byte = size
+                size = 0
+            elif byte == 0x42:
+                if frame[pos]:
+                    entry.raw = True
+                    entry.raw_sent = True
+                else:
+                    entry.raw = False
+                    entry.raw_sent = False
+                pos += 1
+                byte = 1
+                size = 0
+            elif byte < 16 or (byte > 0x7F and byte < 0x90):
+                if byte > 0x7F:
+                    size = ((byte & 15) << 4 | frame[pos]) - 2
+                    pos += 1
+                if size == 0:
+                    entry.raw = home[_HOME_NONE]
+                    entry.raw_sent = home[_HOME_NONE]
+                byte = size
+            else:
+                break
+            if places[slot] != byte:
+                places[slot] = byte
+                entry.width = byte
+            if t + size > area:
+                return 3
+            if t >= valid or seen[t] != size:
+                same = 0
                 changed = 1
-                value = cut(at, pos)
-                entry.raw = value
-                entry.raw_sent = value
-        if frame[pos] != 1:  # signature
-            return 0
-        pos += 1
+            seen[t] = size
+            t += 1
+            if size:
+                differs = 1 - same
+                at = pos
+                size += pos
+                while pos < size:
+                    if seen[t] != frame[pos]:
+                        seen[t] = frame[pos]
+                        differs = 1
+                    t += 1
+                    pos += 1
+                if differs:
+                    changed = 1
+                    value = home[_HOME_CUT](at, pos)
+                    entry.raw = value
+                    entry.raw_sent = value
+            if frame[pos] != 1:  # signature
+                same = 0  # `seen` was written beyond what is kept of it
+                break
+            pos += 1
+            odd = 0
+        if odd:
+            places[slot] = 0xFFFF
+            places[slot + 1] = 0xFFFF
+            places[slot + 2] = 0xFFFF
+            places[slot + 3] = 0xFFFF
+            t = mark
+            if t >= valid or seen[t] != _ODD:
+                same = 0
+                changed = 1
+            seen[t] = _ODD
+            t += 1
+            pos = int(home[_HOME_ANY_FORM](index, begin))
+            if pos < 0:
+                changed = 1
+                pos = 0 - pos
+            if pos == 0:
+                return 0
         index += 1
         slot += 4
-    if frame[pos] != 1 or frame[pos + 1] != 1 or pos + 2 != state[_LIST_END]:
-        return 0  # signature of the list, time of the gateway
+    told = home[_HOME_TOLD]
+    byte = frame[pos]
+    size = byte & 15
+    pos += 1
+    if byte > 0x7F:
+        size = (size << 4 | frame[pos]) - 1
+        pos += 1
+    elif byte > 15:
+        return 0
+    at = pos
+    pos += size - 1
+    if byte & 0x70 or frame[pos] != 1 or pos + 1 != state[_LIST_END]:
+        return 0  # time of the gateway
+    if pos > at:
+        form |= 16
+        told.signature = home[_HOME_CUT](at, pos)
     if count != state[_TOLD]:
         state[_TOLD] = count
         changed |= 2
-    at = state[_FORM]
-    form |= state[_KERMIT] | state[_SHORT] | state[_TRANSPORT_KERMIT] | state[_FILL] & 3
-    state[_FORM] = form
-    if at or form:
+    if state[_KERMIT]:
+        form |= 2
+    form |= state[_SHORT] << 2 | state[_TRANSPORT_KERMIT] << 3 | (state[_FILL] & 3) << 5
+    if form != state[_FORM]:
         changed |= 4
-    told.quirks = ()
+        if form & 16 == 0:
+            told.signature = home[_HOME_NONE]
+    state[_FORM] = form
     pos = state[_FILL]
     told.length = pos
     event = home[_HOME_EVENT]
     event.length = pos
     told.messages = state[_MESSAGES]
     state[_KNOWN] = t
-    return 16 | changed
+    return 16 | changed | state[_SUSPECT]

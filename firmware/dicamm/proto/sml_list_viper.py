@@ -16,7 +16,7 @@ _HOME_SEEN = const(4)
 _HOME_TOLD = const(7)
 _HOME_NONE = const(9)
 _HOME_CUT = const(11)
-_HOME_READ_ENTRIES = const(13)
+_HOME_READ_ENTRIES = const(12)
 
 
 @micropython.viper
@@ -28,15 +28,13 @@ def read_list(pos: int, at: int, number: int, home) -> int:
     each behind its length. Entries are left to `read_entries`.
     Returns 0 where the list is not of the common form, 2 where state[ENTRIES] entries are needed
     in the pool, 3 where `seen` is too small, else 16 + what changed: 1 an octet string, 2 the
-    number of entries, 4 checksums, length or time worth a note.
+    number of entries, 4 checksums, length, time or signature worth a note, 8 nothing, but it is a
+    meter that sends values wrong.
     """
     state = ptr32(home[_HOME_STATE])
     frame = ptr8(home[_HOME_FRAME])
     seen = ptr8(home[_HOME_SEEN])
     told = home[_HOME_TOLD]
-    none = home[_HOME_NONE]
-    cut = home[_HOME_CUT]
-    more = home[_HOME_READ_ENTRIES]
     pos = state[_LIST]
     valid = state[_KNOWN]
     state[_KNOWN] = 0
@@ -70,9 +68,9 @@ def read_list(pos: int, at: int, number: int, home) -> int:
             size -= 1
         if differs:
             changed = 1
-            value = none
+            value = home[_HOME_NONE]
             if pos > at:
-                value = cut(at, pos)
+                value = home[_HOME_CUT](at, pos)
             if count == 0:
                 told.server_id = value
             else:
@@ -80,7 +78,7 @@ def read_list(pos: int, at: int, number: int, home) -> int:
         count += 1
     byte = frame[pos]
     if byte == 1:
-        told.sensor_time = none
+        told.sensor_time = home[_HOME_NONE]
         pos += 1
     else:
         count = 0
@@ -115,4 +113,4 @@ def read_list(pos: int, at: int, number: int, home) -> int:
     if count > state[_POOL]:
         return 2
     state[_KNOWN] = valid
-    return int(more(pos, t, same | changed << 1 | form << 2, home))
+    return int(home[_HOME_READ_ENTRIES](pos, t, same | changed << 1 | form << 2, home))

@@ -26,12 +26,19 @@ __all__ = ("TABLES", "VIPER", "crc16_kermit", "read_entries", "read_list", "skim
 
 
 def crc_tables():
-    """CRC-16/CCITT reflected, one byte at a time, and behind it the table of the byte before."""
-    table = array("H", bytes(1024))
+    """CRC-16/CCITT reflected: one byte at a time; behind it the table of the byte before; behind
+    that four tables that carry the four digits of a register over 16 zero bytes.
+    """
+    table = array("H", bytes(2 * (512 + 64)))
     for index in range(256):
         crc = CCITT_TABLE[index]
         table[index] = crc
         table[256 + index] = crc >> 8 ^ CCITT_TABLE[crc & 0xFF]
+    for index in range(64):
+        crc = (index & 15) << (index >> 4 << 2)
+        for _ in range(16):
+            crc = crc >> 8 ^ CCITT_TABLE[crc & 0xFF]
+        table[512 + index] = crc
     return table
 
 

@@ -297,16 +297,23 @@ def read_entry(data, at):
 def _read_elements(data, at):
     elements = Elements(data, at, len(data))
     elements.enter(7)
-    obis = elements.octets()
-    status = elements.number()
-    val_time = elements.time()
-    unit = elements.number()
-    scaler = elements.scaler()
-    raw = elements.value()
-    width = elements.size if isinstance(raw, (int, bool, bytes)) else 0
-    signature = elements.octets_if_any()
-    quirks = ()
-    if val_time is not None and val_time[0] == BARE:
-        quirks = (VAL_TIME_WITHOUT_CHOICE,)
-    entry = SmlEntry(obis, status, val_time, unit, scaler, raw, width, signature, quirks)
+    entry = SmlEntry(elements.octets())
+    read_fields(entry, elements)
     return entry, elements.pos
+
+
+def read_fields(entry, elements):
+    """Reads what stands in a list entry behind its name, in any form, into `entry` (SmlEntry).
+
+    Raises MalformedError or IndexError.
+    """
+    entry.status = elements.number()
+    entry.val_time = time = elements.time()
+    entry.unit = elements.number()
+    entry.scaler = elements.scaler()
+    entry.raw = entry.raw_sent = elements.value()
+    entry.width = elements.size if isinstance(entry.raw, (int, bool, bytes)) else 0
+    entry.signature = elements.octets_if_any()
+    entry.quirks = ()
+    if time is not None and time[0] == BARE:
+        entry.quirks = (VAL_TIME_WITHOUT_CHOICE,)

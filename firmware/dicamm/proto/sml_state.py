@@ -4,7 +4,7 @@ The device does not import this: its modules hold the numbers they use as consta
 nothing there. A test compares them.
 """
 
-SIZE = 36  # of the array
+SIZE = 39  # of the array
 
 # transport
 WHY = 0  # why `take` stopped, one of those below; 0: all taken, or a frame is held
@@ -15,7 +15,7 @@ START = 4  # of the frame, as index into what is being taken; below 0: before it
 SHIFT = 5  # added to START: place of the bytes taken within what is fed
 FILL = 6  # bytes in the buffer
 RUN = 7  # bytes at the end of the buffer that may belong to an escape
-CRC = 8  # CRC register over the buffer
+CRC = 8  # CRC register over the buffer up to CRC_AT (in bytecode: over a whole frame)
 LITERALS = 9  # escapes in the frame that stand for themselves
 END = 10  # of the messages in the buffer, once the frame has ended
 LIMIT = 11  # of FILL
@@ -47,8 +47,15 @@ ROOM = 30  # size of `seen`
 POOL = 31  # number of pooled entries
 ENTRIES = 32  # of the value list being read
 TOLD = 33  # of the one read last
-FORM = 34  # 1: checksums, length or time of the list read last were worth a note
+FORM = 34  # what was worth a note in the list read last: bits, see `sml_entries_viper`
 WORD = 35  # bytes of a machine word
+
+# checksums and structure
+CRC_AT = 36  # bytes of the buffer that are in CRC
+UNFIT = 37  # of the held frame: 0 where `skim` found the common form
+SUSPECT = 38  # 8: the meter may send values wrong, `sml_quirks`
+
+ODD = 255  # in `seen` in place of a size: the entry is not of the common form
 
 # reasons in WHY, as `take` of the loops gives them
 BEGUN = 1  # a frame began behind other bytes
@@ -70,9 +77,11 @@ HOME_EVENT = 8  # Event that tells of it
 HOME_NONE = 9  # None, which as a constant viper stores as 0
 HOME_BARE_TIME = 10  # quirks of an entry whose time has no choice
 HOME_CUT = 11  # function: bytes of the buffer from one place to another
-HOME_NAME = 12  # bytearray of a name's six bytes
-HOME_READ_ENTRIES = 13  # the loop over a list's entries
-HOME_SIZE = 14
+HOME_READ_ENTRIES = 12  # the loop over a list's entries
+HOME_ANY_FORM = 13  # function that reads an entry of any form
+HOME_SKIM = 14  # the loop over messages
+HOME_NAME = 15  # bytearray of a name's six bytes
+HOME_SIZE = 16
 
 START_CRC = 0x91DC  # CRC-16/X-25 register behind a start sequence
 GOOD_CRC = 0xF0B8  # register behind data and its CRC-16/X-25 (ISO/IEC 13239)

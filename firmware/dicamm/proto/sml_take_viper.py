@@ -4,8 +4,8 @@
 board's processor, or at import where the image has a compiler that emits it.
 
 Buffers are trusted to be as long as `state` says, places in it are those of `sml_state`. What is
-used in a loop comes first: viper keeps the first three variables in registers. The CRC goes two
-bytes at a time through the two tables of `sml_loops`.
+used in a loop comes first: viper keeps the first three variables in registers. The CRC is left
+to `sml_skim_viper`, which needs it at the borders of messages, and finished here.
 """
 
 import micropython
@@ -36,6 +36,8 @@ _KERMIT = const(25)
 _SHORT = const(26)
 _SLOW = const(27)
 _TRANSPORT_KERMIT = const(28)
+_CRC_AT = const(36)
+_UNFIT = const(37)
 _BEGUN = const(1)
 _ENDED_ODD = const(2)
 _RESTART = const(3)
@@ -44,20 +46,19 @@ _FULL = const(5)
 _HOME_STATE = const(0)
 _HOME_FRAME = const(1)
 _HOME_TABLES = const(2)
+_HOME_SKIM = const(14)
 _START_CRC = const(0x91DC)
 _GOOD_CRC = const(0xF0B8)
 
 
 @micropython.viper
-def take(at: int, fill: int, crc: int, source, home) -> int:
+def take(at: int, fill: int, byte: int, source, home) -> int:
     """See sml_bytecode.take; RUN counts the bytes at the end that may belong to an escape."""
     end = fill
     state = ptr32(home[_HOME_STATE])
     frame = ptr8(home[_HOME_FRAME])
-    table = ptr16(home[_HOME_TABLES])
     data = ptr8(source)
     fill = state[_FILL]
-    crc = state[_CRC]
     state[_WHY] = 0
     while at < end:
         if state[_IN_FRAME] == 0:
@@ -85,7 +86,8 @@ def take(at: int, fill: int, crc: int, source, home) -> int:
                 frame[fill + 4] = 1
                 fill += 1
             fill = 8
-            crc = _START_CRC
+            state[_CRC] = _START_CRC
+            state[_CRC_AT] = 8
             state[_START] = at - 8 + state[_SHIFT]
             state[_IN_FRAME] = 1
             state[_POS] = 8
@@ -115,23 +117,19 @@ def take(at: int, fill: int, crc: int, source, home) -> int:
             if run == 0:
                 last = stop - 3
                 while at < last:  # four bytes at a time: an escape has one of its own as fourth
-                    if data[at + 3] == 0x1B:
+                    byte = data[at + 3]
+                    if byte == 0x1B:
                         break
-                    crc ^= data[at] | (data[at + 1] << 8)
-                    crc = table[256 + (crc & 0xFF)] ^ table[crc >> 8]
+                    frame[fill + 3] = byte
                     frame[fill] = data[at]
                     frame[fill + 1] = data[at + 1]
-                    crc ^= data[at + 2] | (data[at + 3] << 8)
-                    crc = table[256 + (crc & 0xFF)] ^ table[crc >> 8]
                     frame[fill + 2] = data[at + 2]
-                    frame[fill + 3] = data[at + 3]
                     at += 4
                     fill += 4
                 if at >= stop:
                     break
             byte = data[at]
             frame[fill] = byte
-            crc = (crc >> 8) ^ table[(crc ^ byte) & 0xFF]
             at += 1
             fill += 1
             if run < 4:
@@ -157,7 +155,18 @@ def take(at: int, fill: int, crc: int, source, home) -> int:
             if state[_WHY] == _ENDED_ODD:
                 byte = frame[fill - 3]
                 state[_END] = fill - 8 - byte
-                if crc == _GOOD_CRC and byte < 4 and fill >= 16 + byte:
+                state[_UNFIT] = 9
+                sound = byte < 4 and fill >= 16 + byte
+                if sound:
+                    state[_UNFIT] = int(home[_HOME_SKIM](state[_END], 0, 0, home))
+                table = ptr16(home[_HOME_TABLES])
+                byte = state[_CRC]
+                place = state[_CRC_AT]
+                while place < fill:
+                    byte = (byte >> 8) ^ table[(byte ^ frame[place]) & 0xFF]
+                    place += 1
+                state[_CRC] = byte
+                if byte == _GOOD_CRC and sound:
                     state[_WHY] = 0
                     state[_IN_FRAME] = 0
                     state[_CLEAN] = 1
@@ -167,5 +176,4 @@ def take(at: int, fill: int, crc: int, source, home) -> int:
             state[_WHY] = _FULL
             break
     state[_FILL] = fill
-    state[_CRC] = crc
     return at

@@ -10,7 +10,7 @@ bytes of a bad frame are searched once more for one.
 
 from array import array
 
-from dicamm.proto.sml_loops import TABLES, crc16_kermit, take
+from dicamm.proto.sml_loops import TABLES, crc16_kermit, skim, take
 
 try:
     from micropython import const
@@ -21,7 +21,7 @@ except ImportError:
 
 
 # of sml_state
-_SIZE = const(36)
+_SIZE = const(39)
 _WHY = const(0)
 _IN_FRAME = const(1)
 _MATCHED = const(2)
@@ -42,7 +42,8 @@ _FULL = const(5)
 _HOME_STATE = const(0)
 _HOME_FRAME = const(1)
 _HOME_TABLES = const(2)
-_HOME_SIZE = const(14)
+_HOME_SKIM = const(14)
+_HOME_SIZE = const(16)
 _GOOD_CRC = const(0xF0B8)
 
 MAX_FRAME = 4096
@@ -76,6 +77,7 @@ class SmlTransport:
         home[_HOME_STATE] = self._state
         home[_HOME_FRAME] = self._frame
         home[_HOME_TABLES] = TABLES
+        home[_HOME_SKIM] = skim
         self._home = home
         self._seen = 0  # bytes of the stream before those being taken
         self._noise_from = 0  # first byte of the stream that belongs to no frame
