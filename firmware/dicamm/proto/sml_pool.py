@@ -160,7 +160,7 @@ class SmlPool:
 
         Returns the place behind it, negative where it held another text before; 0: malformed.
         """
-        if self._elements is None:
+        if self._elements is None or self._read_fields is None:
             from dicamm.proto.sml_elements import Elements
             from dicamm.proto.sml_message import read_fields
 
