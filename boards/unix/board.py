@@ -23,7 +23,7 @@ HAS_TLS = True
 PIN_RELAY = 2
 PIN_LED = 25
 BUS_UART = 0
-RECORD_SECTORS = 44  # 352 slots: three days of quarter hours and 20 switchings a day
+RECORD_SECTORS = 44  # 180 kB: a week of quarter hours and 100 events a day
 
 
 class Ports:

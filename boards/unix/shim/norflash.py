@@ -30,7 +30,8 @@ _ERASE = 6
 class NorFile:
     """Flash of `sectors` x `sector_size` bytes in the file `path`, erased when new.
 
-    `erases` and `programs` count what was done since this object was made.
+    `erases` and `programs` count what was done since this object was made, `erased` the erases
+    of each sector, `bytes_read` what was read.
     `tear_after`: when a number, the next program puts only so many bytes on flash and
     raises OSError(EIO), as a supply that fails during the program does.
     """
@@ -41,6 +42,8 @@ class NorFile:
         self.page_size = page_size
         self.erases = 0
         self.programs = 0
+        self.bytes_read = 0
+        self.erased = [0] * sectors
         self.tear_after = None
         try:
             self._file = _open(path, "r+b")
@@ -52,6 +55,7 @@ class NorFile:
         """Fills buf from byte `offset` of sector `block`; may run on into the next sector."""
         self._file.seek(self._position(block, offset, len(buf)))
         self._file.readinto(buf)
+        self.bytes_read += len(buf)
 
     def writeblocks(self, block, buf, offset=None):
         """Programs buf at `offset` of sector `block`; without offset erases the sector first.
@@ -122,6 +126,7 @@ class NorFile:
         for _ in range(self.sector_size // self.page_size):
             self._file.write(ones)
         self.erases += 1
+        self.erased[sector] += 1
 
     def _fill(self, size):
         """Erased bytes behind what the file already holds."""

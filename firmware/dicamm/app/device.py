@@ -9,6 +9,7 @@ from dicamm.app import records
 from dicamm.app.bus import Bus
 from dicamm.app.control_task import Controller
 from dicamm.app.delivery_task import CommandPoll, Delivery
+from dicamm.app.journal_task import JournalKeeper
 from dicamm.app.log import Log
 from dicamm.app.meter_task import Meter
 from dicamm.app.recorder import Recorder
@@ -37,7 +38,8 @@ class Device:
         self.log = Log(ports.clock)
         self.interlock = Interlock(ports.relay)
         self.legal_time = LegalTime(settings.drift_ppm)
-        self.journal = Journal(ports.flash)
+        self.journal = Journal(ports.flash, erase_inline=False)
+        self.journal.erase_ahead()  # nothing is on the bus yet
         self.mac0 = Mac0(settings.read_file("records.key"), settings.device_id.encode())
         identity = (settings.cls_id, settings.meter_id)
         self.recorder = Recorder(self.journal, self.mac0, identity)
@@ -81,10 +83,13 @@ class Device:
             supervisor.add("control", self.controller.run, 10000)
             supervisor.add("taf7", self.quarter_hours.run, 10000)
             supervisor.add("link", self.link.run, 5000)
+            keeper = JournalKeeper(self.journal, self.bus, self.ports.clock)
+            supervisor.add("journal", keeper.run, 10000)
             if self._connect is not None:
                 self._add_gateway(supervisor)
             self.interlock.release("starting")
             await supervisor.watch(lambda: self.link.handed_over)
+            self.journal.flush()
         finally:
             self.interlock.lock("stopped")
             supervisor.stop()
@@ -157,8 +162,10 @@ class BenchService:
                 "newest": journal.newest,
                 "unacknowledged": journal.unacknowledged,
                 "capacity": journal.capacity,
+                "free": journal.free,
                 "dropped": journal.dropped,
                 "torn": journal.torn,
+                "lost": journal.lost,
             },
             "meter": {
                 "healthy": meter.healthy,

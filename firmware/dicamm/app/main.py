@@ -7,6 +7,7 @@ import board
 from dicamm import VERSION
 from dicamm.app.device import Device
 from dicamm.store import settings as store_settings
+from dicamm.store.journal import LayoutError
 
 
 def run():
@@ -17,6 +18,10 @@ def run():
         device = Device(settings, board.ports(settings), board.NAME, _gateway(settings))
     except store_settings.SettingsError as error:
         print("DICAMM does not start:", error)
+        return
+    except LayoutError as error:
+        print("DICAMM does not start: its records are in layout", error.args[0])
+        print("Export or convert them first (docs/journal.md); they are untouched.")
         return
     try:
         asyncio.run(device.run())

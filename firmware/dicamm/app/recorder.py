@@ -15,9 +15,9 @@ class Recorder:
         self._journal = journal
         self._mac0 = mac0
         self._identity = identity
-        newest = journal.newest
-        self._next = newest + 1
-        self._previous = link_of(journal.read(newest)) if newest else FIRST_PREVIOUS
+        newest = journal.newest_sealed()  # of a number lost to damage, the one before
+        self._next = journal.newest + 1
+        self._previous = link_of(newest) if newest is not None else FIRST_PREVIOUS
 
     def taf16(self, event, uuid, reading, text, event_ms):
         """Records a begin, an end or another event of a transaction; durable on return.

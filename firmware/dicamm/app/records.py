@@ -26,10 +26,10 @@ def recent(journal, mac0):
     events = []
     last_due_ms = None
     newest = journal.newest
-    for seq in range(newest, max(0, newest - START_SCAN), -1):
+    for seq in range(newest, max(0, journal.oldest - 1, newest - START_SCAN), -1):
         sealed = journal.read(seq)
         if sealed is None:
-            break
+            continue
         fields = cbor.decode(mac0.open(sealed))
         if fields[record.TAF] == record.TAF16:
             events.append((seq, fields[record.UUID], fields[record.EVENT]))

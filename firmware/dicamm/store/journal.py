@@ -1,249 +1,306 @@
-"""The journal: sealed records in a ring of fixed slots on a raw NOR flash region.
+"""The journal: sealed records in a ring on a raw NOR flash region.
 
-Append-only; states of a slot are made by clearing bits, so marking one needs no erase. A
-record is durable when `append` returns. Mounting drops nothing that was whole and counts
-what was torn. Knows nothing of what a record says, except its number and its kind.
+A record is durable when `append` returns, after one page program and no erase. What is whole is
+never dropped, what is torn never returned, and no number is given twice. Knows of a record its
+number and its kind; bytes on flash are in journal_slot and journal_pack, the whole story in
+docs/journal.md.
 
-Layout 1: slots of 512 bytes (two pages), eight to a sector.
-
-    offset  bytes  content
-    0       2      length of the sealed record, little endian; 0xFFFF: slot never written
-    2       4      sequence number, little endian
-    6       1      kind (7 or 16)
-    7       1      flags, cleared one by one: 0x01 acknowledged, 0x02 announced, 0x04 given way
-    8       n      sealed record
-    8+n     4      CRC-32 of bytes 0..6 and the sealed record, little endian
+When the ring is full, TAF7 records give way, and are counted; a TAF16 record that nobody has
+acknowledged never does, and keeps its sector. The last RESERVE pages are for TAF16 records
+alone, so that what has begun can be ended.
 """
 
-import binascii
+from dicamm.store import journal_layout1
+from dicamm.store.journal_marks import Marks
+from dicamm.store.journal_ring import LayoutError
+from dicamm.store.journal_slot import FAR, Header
+from dicamm.store.journal_writer import NoRoom, Writer
 
-SLOT = 512
-HEADER = 8
-MAX_SEALED = SLOT - HEADER - 4
+__all__ = ("MAX_SEALED", "RESERVE", "Journal", "JournalFull", "LayoutError")
 
-ACKNOWLEDGED = 0x01
-ANNOUNCED = 0x02
-
-_EMPTY = 0xFFFF
-_TAF16 = 16
+MAX_SEALED = 500  # bytes: what fits around a slot on two pages of 256
+RESERVE = 4  # pages that only TAF16 records may use
+GATHER = 64  # acknowledged records whose mark waits for the next record at most
 
 
 class JournalFull(Exception):
-    """Every slot holds a TAF16 record that nobody has acknowledged."""
+    """There is no room that may be used: TAF16 records nobody has acknowledged stand in the way,
+    or the next sector waits to be erased."""
 
 
 class Journal:
     """region: flash port with SECTOR, PAGE, sectors, read, program, erase. Mounts at once.
 
-    `dropped`: TAF7 records that gave way unacknowledged; `torn`: slots whose write did not end.
+    erase_inline: whether `append` may erase when nobody called `erase_ahead` in time (45 ms and
+    more with interrupts off); False: it raises JournalFull then.
+    Raises LayoutError for a region of another layout; nothing is changed then.
+
+    `dropped`: records that gave way unacknowledged, in all. Since the mount, `torn`: slots found
+    damaged, `lost`: numbers without a record found on delivery, `late_erases`: erases inside
+    `append`.
     """
 
-    def __init__(self, region):
-        self._region = region
-        self._per_sector = region.SECTOR // SLOT
-        self._slots = region.sectors * self._per_sector
-        self._page = bytearray(region.PAGE)
-        self._slot = bytearray(SLOT)
-        self._seqs = [0] * self._slots  # sequence number in each slot, 0: none
-        self._open = bytearray(self._slots)  # flags still set, and the kind's bit 0x80 for TAF16
-        self._where = 0  # slot to be written next
-        self.dropped = 0
-        self.torn = 0
-        self._mount()
+    def __init__(self, region, erase_inline=True):
+        if region.sectors < 3:
+            raise ValueError("a journal needs 3 sectors")
+        self._inline = erase_inline
+        self._ring = ring = Writer(region)
+        self._pages = region.SECTOR // region.PAGE
+        self._sectors = region.sectors
+        self._acknowledged = Marks()
+        self._announced = Marks()
+        self._blocker = 0  # an unacknowledged TAF16 record in the oldest sector, 0: none known
+        self.lost = 0
+        self.late_erases = 0
+        if not ring.mount():
+            if journal_layout1.found(region):
+                raise LayoutError(1)
+            ring.format()
+        found, tip = ring.found, ring.tip
+        self._oldest = found.oldest
+        self.dropped = found.dropped
+        self._acknowledged.all_to(min(ring.newest, max(found.acknowledged, tip.acknowledged)))
+        self._announced.all_to(min(ring.newest, max(found.announced, tip.announced)))
+        self._carried = (self._acknowledged.floor, self._announced.floor)  # marks on flash
+        if ring.told(ring.tail):  # else it is whole, and begins where the header says
+            self._give_way(ring.first_of(ring.tail))
+        self.torn = tip.torn
 
     # -- reading
 
     @property
     def capacity(self):
-        """Slots in all."""
-        return self._slots
+        """Records that fit at least, whatever their size: one to a page, none beside headers."""
+        return self._sectors * (self._pages - 1)
+
+    @property
+    def free(self):
+        """Records that are certain to be taken before JournalFull, whatever their size."""
+        return self._free(self.capacity)
 
     @property
     def newest(self):
-        """Sequence number of the newest record, 0 when there is none."""
-        return max(self._seqs)
+        """The highest number given, 0 when there is none."""
+        return self._ring.newest
 
     @property
     def oldest(self):
-        """Sequence number of the oldest record, 0 when there is none."""
-        held = [seq for seq in self._seqs if seq]
-        return min(held) if held else 0
+        """Number of the oldest record, 0 when there is none."""
+        return self._oldest if self._oldest <= self.newest else 0
 
     @property
     def unacknowledged(self):
-        """Number of records that nobody has acknowledged."""
-        return self._count(ACKNOWLEDGED)
+        """How many numbers from oldest to newest nobody has acknowledged."""
+        return self._acknowledged.open_between(self._oldest, self.newest + 1)
 
-    def unannounced(self):
-        """Sequence number of the oldest TAF16 record not yet announced to the gateway, or 0."""
-        found = [
-            self._seqs[i]
-            for i in range(self._slots)
-            if self._seqs[i] and self._open[i] & 0x80 and self._open[i] & ANNOUNCED
-        ]
-        return min(found) if found else 0
+    @property
+    def acknowledged_to(self):
+        """Every number up to here was acknowledged."""
+        return self._acknowledged.floor
+
+    @property
+    def failed(self):
+        """Programs since the mount that did not read back as written."""
+        return self._ring.failed
+
+    @property
+    def plain(self):
+        """Records since the mount that had no form to pack."""
+        return self._ring.plain
+
+    @property
+    def long(self):
+        """Those of them that took two pages, and two programs."""
+        return self._ring.long
 
     def read(self, seq):
-        """The sealed record, or None when it is not (or no longer) here."""
-        slot = self._find(seq)
-        if slot is None:
-            return None
-        self._load(slot)
-        return bytes(self._slot[HEADER : HEADER + self._length()])
+        """The sealed record, byte for byte as appended, or None when it is not here."""
+        if seq > 0 and self._oldest <= seq <= self.newest:
+            return self._ring.read(seq)
+        return None
 
     def kind(self, seq):
         """7 or 16, or None."""
-        slot = self._find(seq)
-        if slot is None:
-            return None
-        return _TAF16 if self._open[slot] & 0x80 else 7
+        if self._oldest <= seq <= self.newest:
+            return self._ring.kind(seq)
+        return None
+
+    def newest_sealed(self):
+        """The newest record that can be read, or None: what the next one is linked to."""
+        for seq in range(self.newest, max(self._oldest, 1) - 1, -1):
+            sealed = self.read(seq)
+            if sealed is not None:
+                return sealed
+        return None
+
+    def unannounced(self):
+        """Number of the oldest TAF16 record not yet announced to the gateway, or 0."""
+        marks = self._announced
+        if marks.missing:
+            return marks.missing[0]
+        while marks.to < self.newest:
+            if self.kind(marks.to + 1) == 16:
+                return marks.to + 1
+            marks.to += 1
+        return 0
 
     def pending(self, limit):
-        """Sequence numbers of the oldest `limit` unacknowledged records, rising."""
-        found = [
-            self._seqs[i]
-            for i in range(self._slots)
-            if self._seqs[i] and self._open[i] & ACKNOWLEDGED
-        ]
-        return sorted(found)[:limit]
+        """Numbers of the oldest `limit` unacknowledged records, rising. A number whose record
+        cannot be read is passed over and counted in `lost`."""
+        marks = self._acknowledged
+        for seq in list(marks.missing):
+            if self.kind(seq) is None:
+                marks.one(seq, [])
+                self.lost += 1
+        while marks.to < self.newest and self.kind(marks.to + 1) is None:
+            marks.to += 1
+            self.lost += 1
+        found = marks.missing[:limit]
+        seq = marks.to + 1
+        while len(found) < limit and seq <= self.newest:
+            if self.kind(seq) is not None:
+                found.append(seq)
+            seq += 1
+        return found
 
     def room(self):
-        """True when `append` would succeed."""
-        return self._where % self._per_sector != 0 or not self._holds_evidence(self._where)
+        """Whether a transaction may begin: its records and those of its end will be taken."""
+        return self._free(RESERVE + 1) > RESERVE
 
     # -- writing
 
     def append(self, seq, kind, sealed):
         """Stores a sealed record under the number newest + 1; durable on return.
 
-        Raises JournalFull when only unacknowledged TAF16 records could give way, ValueError
-        for a record that is too long or out of turn.
+        Raises JournalFull; ValueError for a record that is too long or out of turn; OSError when
+        the flash does not keep it, and then the number is still to be given.
         """
-        if len(sealed) > MAX_SEALED:
-            raise ValueError("record of %d bytes, slot takes %d" % (len(sealed), MAX_SEALED))
-        if self.newest and seq != self.newest + 1:
-            raise ValueError("record %d after %d" % (seq, self.newest))
-        if self._where % self._per_sector == 0:
-            self._make_room()
-        self._build(seq, kind, sealed)
-        self._program(self._where)
-        self._seqs[self._where] = seq
-        self._open[self._where] = ACKNOWLEDGED | ANNOUNCED | (0x80 if kind == _TAF16 else 0)
-        self._where = (self._where + 1) % self._slots
+        self._check(seq, kind, sealed)
+        ring = self._ring
+        ring.settle()
+        if kind != 16 and self._free(RESERVE + 1) <= RESERVE:
+            raise JournalFull
+        if ring.unopened:
+            self._oldest = seq
+            self._acknowledged.begin_at(seq)
+            self._announced.begin_at(seq)
+        marks = (self._acknowledged.floor, self._announced.floor)
+        distances = (min(seq - 1 - marks[0], FAR), min(seq - 1 - marks[1], FAR))
+        try:
+            ring.append(seq, kind, sealed, distances)
+        except NoRoom:
+            if not self._inline or not self.erase_ahead():
+                raise JournalFull from None
+            self.late_erases += 1
+            ring.append(seq, kind, sealed, distances)
+        if FAR not in distances:
+            self._carried = marks
 
-    def acknowledge(self, seq):
-        """Marks every record up to `seq` as safely stored elsewhere."""
-        for slot in range(self._slots):
-            if 0 < self._seqs[slot] <= seq and self._open[slot] & ACKNOWLEDGED:
-                self._clear(slot, ACKNOWLEDGED)
+    def acknowledge(self, seq, missing=()):
+        """Marks every record up to `seq`, less `missing`, as safely stored elsewhere.
+
+        The mark goes to flash with the next record, or with `flush`. A power cut before costs
+        no more than that the records are delivered again.
+        """
+        self._acknowledged.all_to(min(seq, self.newest), missing)
+        if self._acknowledged.floor - self._carried[0] >= GATHER:
+            self.flush()
 
     def announced(self, seq):
-        """Marks one record as announced to the gateway."""
-        slot = self._find(seq)
-        if slot is not None and self._open[slot] & ANNOUNCED:
-            self._clear(slot, ANNOUNCED)
+        """Marks one record as announced to the gateway; on flash as `acknowledge`."""
+        marks = self._announced
+        between = []
+        if marks.to < seq <= self.newest:
+            between = [n for n in range(marks.to + 1, seq) if self.kind(n) == 16]
+        if seq <= self.newest:
+            marks.one(seq, between)
+
+    def flush(self):
+        """Puts the marks on flash now: one program, or none when they are there already.
+        False when there is no room for them."""
+        marks = (self._acknowledged.floor, self._announced.floor)
+        if marks != self._carried and not self._ring.unopened:
+            try:
+                self._ring.append_marks(*marks)
+            except NoRoom:
+                return False
+            self._carried = marks
+        return True
+
+    def settle(self):
+        """Does ahead what the first append after a mount would have to do: up to three page
+        programs beside its own. To be called when a start has lasted."""
+        self._ring.settle()
+
+    # -- the next sector
+
+    def erase_due(self):
+        """Whether `erase_ahead` has something to do."""
+        ring = self._ring
+        return not ring.ready and not ring.unopened and not self._blocking(self._next_to_go())
+
+    def erase_ahead(self):
+        """Erases the sector that is needed next; what stood there gives way. One erase and one
+        program: to be called where nothing waits for the CPU. False when it was not due."""
+        if not self.erase_due():
+            return False
+        ring = self._ring
+        if self._next_to_go() >= 0:
+            self._give_way(ring.first_of(self._next_to_go() + 1))
+        header = Header()
+        header.next = self.newest + 1
+        header.oldest = self._oldest
+        header.acknowledged = self._acknowledged.floor
+        header.announced = self._announced.floor
+        header.dropped = self.dropped
+        return ring.prepare_next(header)
 
     # -- inside
 
-    def _mount(self):
-        newest = 0
-        for slot in range(self._slots):
-            self._load(slot)
-            length = self._length()
-            if length == _EMPTY and not self._written():
-                continue
-            if length > MAX_SEALED or self._crc(length) != self._stored_crc(length):
-                self.torn += 1
-                continue
-            seq = int.from_bytes(self._slot[2:6], "little")
-            self._seqs[slot] = seq
-            flags = self._slot[7] & (ACKNOWLEDGED | ANNOUNCED)
-            self._open[slot] = flags | (0x80 if self._slot[6] == _TAF16 else 0)
-            if seq > newest:
-                newest = seq
-                self._where = (slot + 1) % self._slots
-        self._pass_written()
+    def _check(self, seq, kind, sealed):
+        if kind not in (7, 16):
+            raise ValueError("kind %d is neither 7 nor 16" % kind)
+        if not 0 < len(sealed) <= MAX_SEALED:
+            raise ValueError("record of %d bytes, slot takes %d" % (len(sealed), MAX_SEALED))
+        if seq < 1 or self.newest and seq != self.newest + 1:
+            raise ValueError("record %d after %d" % (seq, self.newest))
 
-    def _pass_written(self):
-        """Moves on over torn slots behind the newest record, up to the end of the sector."""
-        while self._where % self._per_sector:
-            self._load(self._where)
-            if not self._written():
-                return
-            self._where = (self._where + 1) % self._slots
+    def _next_to_go(self):
+        """Turn of the sector that is erased next; negative while the ring has not come round."""
+        return self._ring.turn + 1 + self._ring.ready - self._sectors
 
-    def _make_room(self):
-        first = self._where
-        if self._holds_evidence(first):
-            raise JournalFull
-        for slot in range(first, first + self._per_sector):
-            if self._seqs[slot] and self._open[slot] & ACKNOWLEDGED:
-                self.dropped += 1
-            self._seqs[slot] = 0
-            self._open[slot] = 0
-        self._region.erase(first // self._per_sector)
+    def _blocking(self, turn):
+        """The first TAF16 record in the sector of a turn that nobody has acknowledged, or 0."""
+        if turn < 0:
+            return 0
+        marks = self._acknowledged
+        first = max(self._ring.first_of(turn), self._oldest)
+        behind = self._ring.first_of(turn + 1)
+        if first <= self._blocker < behind and not marks.has(self._blocker):
+            return self._blocker
+        if marks.open_between(first, behind):
+            for seq in range(first, behind):
+                if not marks.has(seq) and self.kind(seq) == 16:
+                    self._blocker = seq
+                    return seq
+        return 0
 
-    def _holds_evidence(self, first):
-        for slot in range(first, first + self._per_sector):
-            if self._seqs[slot] and self._open[slot] & 0x80 and self._open[slot] & ACKNOWLEDGED:
-                return True
-        return False
+    def _give_way(self, behind):
+        """Everything below the number `behind` is no longer here."""
+        if behind > self._oldest:
+            self.dropped += self._acknowledged.open_between(self._oldest, behind)
+            self._oldest = behind
+            self._acknowledged.begin_at(behind)
+            self._announced.begin_at(behind)
 
-    def _build(self, seq, kind, sealed):
-        slot = self._slot
-        for index in range(SLOT):
-            slot[index] = 0xFF
-        slot[0:2] = len(sealed).to_bytes(2, "little")
-        slot[2:6] = seq.to_bytes(4, "little")
-        slot[6] = kind
-        slot[HEADER : HEADER + len(sealed)] = sealed
-        end = HEADER + len(sealed)
-        slot[end : end + 4] = self._crc(len(sealed)).to_bytes(4, "little")
-
-    def _program(self, slot):
-        sector = slot // self._per_sector
-        offset = slot % self._per_sector * SLOT
-        view = memoryview(self._slot)
-        page = self._region.PAGE
-        # the header goes last: a cut before it leaves a slot without a number
-        for start in range(SLOT - page, -1, -page):
-            self._region.program(sector, offset + start, view[start : start + page])
-
-    def _clear(self, slot, flag):
-        """Programs the slot's first page again as it stands, less one bit."""
-        self._open[slot] &= 0xFF ^ flag
-        sector = slot // self._per_sector
-        offset = slot % self._per_sector * SLOT
-        self._region.read(sector, offset, self._page)
-        self._page[7] &= 0xFF ^ flag
-        self._region.program(sector, offset, self._page)
-
-    def _load(self, slot):
-        offset = slot % self._per_sector * SLOT
-        self._region.read(slot // self._per_sector, offset, self._slot)
-
-    def _length(self):
-        return self._slot[0] | self._slot[1] << 8
-
-    def _written(self):
-        return any(byte != 0xFF for byte in self._slot)
-
-    def _crc(self, length):
-        crc = binascii.crc32(self._slot[0:7])
-        return binascii.crc32(self._slot[HEADER : HEADER + length], crc)
-
-    def _stored_crc(self, length):
-        end = HEADER + length
-        return int.from_bytes(self._slot[end : end + 4], "little")
-
-    def _find(self, seq):
-        return self._slot_of(seq) if seq else None
-
-    def _slot_of(self, seq):
-        for slot in range(self._slots):
-            if self._seqs[slot] == seq:
-                return slot
-        return None
-
-    def _count(self, flag):
-        return sum(1 for i in range(self._slots) if self._seqs[i] and self._open[i] & flag)
+    def _free(self, enough):
+        """As `free`, but counted no further than `enough`."""
+        ring = self._ring
+        free = ring.pages_left()
+        turn = ring.turn + 1 + ring.ready
+        while free < enough and turn < ring.turn + self._sectors:
+            if self._blocking(turn - self._sectors):
+                break
+            free += self._pages - 1
+            turn += 1
+        return free
