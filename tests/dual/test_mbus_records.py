@@ -10,27 +10,26 @@ from dicamm.proto.mbus import (
     RECORDS,
     MbusTelegram,
 )
-from dicamm.proto.mbus_records import (
+from dicamm.proto.mbus_codes import (
     BINARY,
     CHARACTERS,
-    ERROR_STATE,
-    MORE,
-    NOTHING,
-    RAW,
-    TIME_POINT,
-    UNREADABLE,
-    MbusRecords,
-)
-from dicamm.proto.mbus_vif import (
     DATE,
     ENERGY,
+    ERROR_STATE,
     MANUFACTURER,
+    MORE,
     NO_UNIT,
+    NOTHING,
     POINT,
+    RAW,
     RESERVED,
     TEXT,
+    TIME_POINT,
     UNKNOWN,
+    UNREADABLE,
 )
+from dicamm.proto.mbus_fixed import counters
+from dicamm.proto.mbus_records import MbusRecords
 
 WH, W, M3, CELSIUS, SECOND = 30, 27, 13, 9, 7
 
@@ -346,8 +345,10 @@ def test_headers():
     assert records.next() and records.raw() == 5
     for text in ("72 78563412 2440 01 07 55 00 00", "7a 2a 10 00", "73 00", "6f 00"):
         assert MbusTelegram(bytes.fromhex(text)).error == "header"
-    for text in ("", "51", "76", "00"):
+    for text in ("", "51", "00"):
         assert MbusTelegram(bytes.fromhex(text)).error == "ci"
+    for text in ("76" + "00" * 12, "77" + "00" * 16):
+        assert MbusTelegram(bytes.fromhex(text)).error == "mode 2"
 
 
 def test_application_errors_and_alarms():
@@ -364,6 +365,6 @@ def test_fixed_structure():
     # medium 7 (water), litres and their historic value, BCD
     telegram = MbusTelegram(bytes.fromhex("73 21436587 0b 00 e9 7e 42000000 78560000"))
     assert (telegram.kind, telegram.medium, telegram.access) == (FIXED, 7, 0x0B)
-    assert telegram.counters() == [(0x29, 42), (0x3E, 5678)]
+    assert counters(telegram) == [(0x29, 42), (0x3E, 5678)]
     binary = MbusTelegram(bytes.fromhex("73 21436587 0b 01 e9 7e ff000000 00010000"))
-    assert binary.counters() == [(0x29, 255), (0x3E, 256)]
+    assert counters(binary) == [(0x29, 255), (0x3E, 256)]

@@ -19,7 +19,7 @@ from clsbench.meters.mbus_encode import (
 )
 from clsbench.meters.mbus_names import FIXED_UNITS, QUANTITIES, UNITS
 from clsbench.meters.mbus_text import identification_text, manufacturer_text, number_text
-from dicamm.proto import mbus_vif
+from dicamm.proto import mbus_codes, mbus_profile, mbus_records, mbus_vif, mbus_vif_more
 from dicamm.proto.wmbus_link import crc16
 
 ADDRESS = secondary_address("12345678", "ELS", 51, 3)
@@ -234,11 +234,29 @@ def test_numbers_as_libmbus_prints_them_but_never_rounded_away(raw, scaler, real
     assert number_text(raw, scaler, real=real) == text
 
 
+def test_the_readers_own_constants_are_the_codes_for_others():
+    compared = 0
+    for module in (mbus_records, mbus_profile):
+        for name in dir(mbus_codes):
+            if name.isupper() and hasattr(module, "_" + name):
+                assert getattr(module, "_" + name) == getattr(mbus_codes, name), name
+                compared += 1
+    assert compared >= 18
+
+
 def test_every_code_of_the_tables_has_words():
-    for table in (mbus_vif.MAIN, mbus_vif.EXTENSION_FB, mbus_vif.EXTENSION_FD, mbus_vif.SECOND_FD):
-        for at in range(0, len(table), 3):
-            assert table[at] == mbus_vif.TEXT or table[at] in QUANTITIES
-            assert table[at + 1] in UNITS
+    more = mbus_vif_more
+    main = (mbus_vif.QUANTITY, mbus_vif.UNIT, mbus_vif.EXPONENT)
+    for table, size in (
+        (main, 128),
+        (more.EXTENSION_FD, 128),
+        (more.EXTENSION_FB, 128),
+        (more.SECOND_FD, 4),
+    ):
+        quantities, units, exponents = table
+        assert len(quantities) == len(units) == len(exponents) == size
+        assert set(quantities) <= {*QUANTITIES, mbus_codes.TEXT}
+        assert set(units) <= set(UNITS) and all(abs(byte - 64) < 16 for byte in exponents)
     assert len(FIXED_UNITS) == 64
 
 

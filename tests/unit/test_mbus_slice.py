@@ -48,7 +48,7 @@ telegram = MbusTelegram()
 
 def read():
     receiver.feed(FRAME)
-    telegram.read(receiver.next_event().data.data)
+    telegram.read(receiver.next_event().data)
     records = telegram.records()
     count = 0
     while records.next():

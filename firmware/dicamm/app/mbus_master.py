@@ -10,7 +10,7 @@ from dicamm import codes
 from dicamm.proto import mbus_master as core
 from dicamm.proto import mbus_search
 from dicamm.proto.mbus import APPLICATION_ERROR, RECORDS, MbusTelegram
-from dicamm.proto.mbus_records import MORE
+from dicamm.proto.mbus_codes import MORE
 
 MAX_TELEGRAMS = 16  # of one reading
 BITS_PER_CHAR = 11

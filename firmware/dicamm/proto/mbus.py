@@ -4,7 +4,6 @@ Knows the bytes from the CI field on, as a link frame carries them (`mbus_frame`
 hands the records to `mbus_records`.
 """
 
-from dicamm.proto import mbus_values
 from dicamm.proto.mbus_records import MbusRecords
 
 try:
@@ -15,14 +14,6 @@ except ImportError:
         return value
 
 
-# CI fields of a meter's answer
-CI_ERROR = const(0x70)
-CI_ALARM = const(0x71)
-CI_LONG = const(0x72)
-CI_FIXED = const(0x73)
-CI_NO_HEADER = const(0x78)
-CI_SHORT = const(0x7A)
-
 # what a telegram is
 RECORDS = const(1)
 FIXED = const(2)  # the structure with two counters, no longer built
@@ -30,21 +21,10 @@ APPLICATION_ERROR = const(3)
 ALARM = const(4)
 
 _LONG_SIZE = const(12)
-_SHORT_SIZE = const(4)
-_FIXED_SIZE = const(16)
-_HEADERS = {
-    CI_LONG: (RECORDS, _LONG_SIZE),
-    CI_SHORT: (RECORDS, _SHORT_SIZE),
-    CI_NO_HEADER: (RECORDS, 0),
-    CI_FIXED: (FIXED, _FIXED_SIZE),
-    CI_ERROR: (APPLICATION_ERROR, 0),
-    0x6E: (APPLICATION_ERROR, _SHORT_SIZE),
-    0x6F: (APPLICATION_ERROR, _LONG_SIZE),
-    CI_ALARM: (ALARM, 0),
-    0x74: (ALARM, _SHORT_SIZE),
-    0x75: (ALARM, _LONG_SIZE),
-}
-_UNKNOWN = (None, 0)
+# CI fields of a meter's answer, what they announce, and bytes of the header behind them
+_CI = b"\x72\x7a\x78\x70\x6e\x6f\x71\x74\x75\x73"
+_KINDS = b"\x01\x01\x01\x03\x03\x03\x04\x04\x04\x02"
+_SIZES = b"\x0c\x04\x00\x00\x04\x0c\x00\x04\x0c\x10"
 
 
 class MbusTelegram:
@@ -54,7 +34,7 @@ class MbusTelegram:
     manufacturer: number, version, medium; access, status, signature
     (of newer meters: the configuration field); each None where the header has none. body:
     place of the records in `data`. code: of an application error or alarm, None: not sent.
-    error: why this is no reading ("ci", "header"), else None.
+    error: why this is no reading ("ci", "mode 2", "header"), else None.
     """
 
     def __init__(self, data=b""):
@@ -69,10 +49,14 @@ class MbusTelegram:
         self.access = self.status = self.signature = None
         self.code = self.error = None
         self.body = len(data)
-        self.kind, size = _HEADERS.get(data[0], _UNKNOWN) if data else _UNKNOWN
-        if self.kind is None:
-            self.error = "ci"
-        elif len(data) < 1 + size or self.kind == FIXED and len(data) != 1 + size:
+        self.kind = None
+        at = _CI.find(data[:1]) if data else -1
+        if at < 0:
+            self.error = "mode 2" if data and data[0] in b"\x76\x77" else "ci"
+            return
+        size = _SIZES[at]
+        self.kind = _KINDS[at]
+        if len(data) < 1 + size or self.kind == FIXED and len(data) != 1 + size:
             self.error = "header"
         elif self.kind == FIXED:
             self.identification = bytes(data[1:5])
@@ -90,12 +74,6 @@ class MbusTelegram:
         """The cursor over the records, at their begin; there is one for each telegram object."""
         self._records.begin(self.data, self.body, len(self.data))
         return self._records
-
-    def counters(self):
-        """The two counters of the fixed structure: [(unit code, BCD or integer or None)]."""
-        data = self.data
-        read = mbus_values.integer if data[6] & 1 else mbus_values.bcd
-        return [(data[7 + place] & 0x3F, read(data, 9 + 4 * place, 4)) for place in (0, 1)]
 
     def _read_header(self, size):
         data = self.data

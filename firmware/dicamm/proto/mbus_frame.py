@@ -17,19 +17,14 @@ except ImportError:
 MAX_FRAME = const(261)
 MAX_EVENTS = const(32)  # waiting for next_event(); further ones are only counted, "not fetched"
 
-# event kinds
-FRAME = const(1)  # data: MbusFrame
-DISCARD = const(2)  # data: reason
-
-# kinds of frames
-ACKNOWLEDGE = const(1)
+# kinds of events: a frame, or bytes thrown away
+ACKNOWLEDGE = const(1)  # the single character
 SHORT = const(2)
 LONG = const(3)  # with user data; without any it is EN 13757-2's control frame
+DISCARD = const(4)
 
 FROM_MASTER = const(0x40)  # bit of the control field
 
-# reasons a frame is discarded for; besides, "noise" is a run of bytes between frames
-FRAME_DISCARDS = ("length", "stop", "checksum", "cut off")
 
 _ACK = const(0xE5)
 _SHORT_START = const(0x10)
@@ -39,26 +34,18 @@ _STARTS = b"\xe5\x10\x68"
 
 
 class Event:
-    """kind and data as above; offset and length: the bytes of the stream it speaks of."""
+    """kind as above. offset, length: the bytes of the stream it speaks of.
+
+    data: of a frame the bytes from the CI field on, empty where it has none; of a discard the
+    reason. control, address: fields of the frame, None where it has none.
+    """
 
     def __init__(self, kind, data, offset, length):
         self.kind = kind
         self.data = data
         self.offset = offset
         self.length = length
-
-
-class MbusFrame:
-    """One link frame. control, address: fields, None for the single character.
-
-    data: bytes from the CI field on, empty where the frame has none.
-    """
-
-    def __init__(self, kind, control, address, data):
-        self.kind = kind
-        self.control = control
-        self.address = address
-        self.data = data
+        self.control = self.address = None
 
 
 class MbusReceiver:
@@ -84,23 +71,25 @@ class MbusReceiver:
         """Takes received bytes."""
         begin = self._fill
         end = begin + len(data)
-        if end <= MAX_FRAME:
-            self._view[begin:end] = data
-            self._fill = end
-            self._run()
+        if end > MAX_FRAME:
+            data = memoryview(data)
+            while len(data):
+                room = MAX_FRAME - self._fill
+                self.feed(data[:room])
+                data = data[room:]
             return
-        data = memoryview(data)
-        at = 0
-        while at < len(data):
-            count = min(len(data) - at, MAX_FRAME - self._fill)
-            self.feed(data[at : at + count])
-            at += count
+        self._view[begin:end] = data
+        self._fill = end
+        while self._fill:
+            going = self._long() if self._buffer[0] == _LONG_START else self._other()
+            if not going:
+                return  # more bytes are needed
 
     def finish(self):
         """The line fell silent, or the input ended: what is begun is discarded as "cut off"."""
         while self._fill:
             self._fail("cut off", self._fill)
-            self._run()
+            self.feed(b"")
         self._end_noise()
         self._wreck = 0
 
@@ -108,66 +97,65 @@ class MbusReceiver:
         """The oldest event, or None when more bytes are needed."""
         return self._events.pop(0) if self._events else None
 
-    def _run(self):
-        while self._fill:
-            going = self._long() if self._buffer[0] == _LONG_START else self._other()
-            if not going:
-                return  # more bytes are needed
-
     def _other(self):
         """A short frame, a single character, or noise."""
-        start = self._buffer[0]
+        buffer = self._buffer
         if self._wreck == 0:
-            if start == _SHORT_START:
-                return self._short()
-            if start == _ACK and self._noise == 0:
-                self._take(MbusFrame(ACKNOWLEDGE, None, None, b""), 1)
+            if buffer[0] == _SHORT_START:
+                return self._short(buffer)
+            if buffer[0] == _ACK and self._noise == 0:
+                self._take(ACKNOWLEDGE, 1)
                 return True
         count = 1
-        while count < self._fill and self._buffer[count] not in _STARTS:
+        while count < self._fill and buffer[count] not in _STARTS:
             count += 1
         self._skip(count)
         return True
 
-    def _short(self):
+    def _short(self, buffer):
         if self._fill < 5:
             return False
-        buffer = self._buffer
         if buffer[4] != _STOP:
             self._fail("stop", 5)
         elif buffer[1] + buffer[2] & 0xFF != buffer[3]:
             self._fail("checksum", 5)
         else:
-            self._take(MbusFrame(SHORT, buffer[1], buffer[2], b""), 5)
+            self._take(SHORT, 5)
         return True
 
     def _long(self):
-        buffer = self._buffer
-        if self._fill < 4:
+        fill = self._fill
+        if fill < 4:
             return False
-        size = buffer[1]
+        buffer = self._buffer
+        length = buffer[1] + 6
         if buffer[3] != _LONG_START:
             self._skip(1)  # no head of a frame, only its first byte
-        elif size != buffer[2]:
+        elif buffer[2] + 6 != length:
             self._fail("length", 4)
-        elif size < 3:
-            self._fail("length", size + 6)
-        elif self._fill < size + 6:
+        elif length < 9:
+            self._fail("length", length)
+        elif fill < length:
             return False
-        elif buffer[size + 5] != _STOP:
-            self._fail("stop", size + 6)
+        elif buffer[length - 1] != _STOP:
+            self._fail("stop", length)
+        elif sum(self._view[4 : length - 2]) & 0xFF != buffer[length - 2]:
+            self._fail("checksum", length)
         else:
-            data = bytes(self._view[6 : size + 4])
-            if buffer[4] + buffer[5] + sum(data) & 0xFF != buffer[size + 4]:
-                self._fail("checksum", size + 6)
-            else:
-                self._take(MbusFrame(LONG, buffer[4], buffer[5], data), size + 6)
+            self._take(LONG, length)
         return True
 
-    def _take(self, frame, length):
+    def _take(self, kind, length):
+        """The frame of `length` bytes in the buffer is good."""
         if self._noise:
             self._end_noise()
-        self._put(Event(FRAME, frame, self._offset, length))
+        data = bytes(self._view[6 : length - 2]) if kind == LONG else b""
+        event = Event(kind, data, self._offset, length)
+        if kind != ACKNOWLEDGE:
+            at = 4 if kind == LONG else 1
+            event.control = self._buffer[at]
+            event.address = self._buffer[at + 1]
+        self._put(event)
         self._drop(length)
 
     def _fail(self, reason, length):
@@ -190,9 +178,9 @@ class MbusReceiver:
             self._noise = 0
 
     def _drop(self, count):
-        self._fill -= count
-        if self._fill:
-            self._view[: self._fill] = self._view[count : count + self._fill]
+        fill = self._fill = self._fill - count
+        if fill:
+            self._view[:fill] = self._view[count : count + fill]
         self._offset += count
         if self._wreck:
             self._wreck = max(0, self._wreck - count)

@@ -3,7 +3,7 @@
 Knows frames and the frame count bit, no port and no time: `silence` is told by whoever waits.
 """
 
-from dicamm.proto.mbus_frame import ACKNOWLEDGE, FRAME, LONG, MbusReceiver
+from dicamm.proto.mbus_frame import ACKNOWLEDGE, DISCARD, LONG, MbusReceiver
 
 try:
     from micropython import const
@@ -66,7 +66,7 @@ class MbusMaster:
 
     reset(), request(), command(), select() and repeat() return the bytes to send and make the
     status PENDING; feed() and silence() end it with DONE or FAILED (`error`, see ERROR_NAMES).
-    `frame` is then the answer (mbus_frame.MbusFrame), None: the single character.
+    `frame` is then the answer (mbus_frame.Event), None: the single character.
     `discarded`: what the receiver threw away. The frame count bit of every address is kept: a
     repeated request has the same bit, the next one the other, so that the slave can tell. An
     answer equal to the one before is that one, come late; reset() makes it new.
@@ -170,8 +170,8 @@ class MbusMaster:
             event = self._receiver.next_event()
             if event is None:
                 return
-            if event.kind == FRAME:
-                self._take(event.data)
+            if event.kind != DISCARD:
+                self._take(event)
 
     def _take(self, frame):
         if frame.kind == ACKNOWLEDGE and self._kind == ACKNOWLEDGE:

@@ -5,7 +5,14 @@ the base value has is told by the records before it (same storage, same quantity
 """
 
 from dicamm.proto import mbus_values as values
-from dicamm.proto.mbus_records import CHARACTERS
+
+try:
+    from micropython import const
+except ImportError:
+
+    def const(value):
+        return value
+
 
 MAX_VALUES = 255
 
@@ -29,6 +36,7 @@ HALF_MONTHS = 4
 MONTHS = 5
 
 _WIDTHS = b"\x00\x01\x02\x03\x04\x00\x06\x08\x00\x01\x02\x03\x04\x00\x06\x00"
+_CHARACTERS = const(5)  # mbus_codes
 _FIRST_BCD = 9
 _HALF_MONTH = 253
 _MONTH = 254
@@ -65,7 +73,7 @@ def read(records, base):
 
     base: raw value the steps of a series start from, None where it is not known.
     """
-    if records.kind != CHARACTERS or records.data - records.vib < 2:
+    if records.kind != _CHARACTERS or records.data - records.vib < 2:
         return None
     modifiers = records.modifiers()
     inverse = INVERSE in modifiers

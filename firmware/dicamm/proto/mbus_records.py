@@ -5,20 +5,7 @@ stands. Nothing is copied and no record is kept: one cursor walks over all of th
 """
 
 from dicamm.proto import mbus_values as values
-from dicamm.proto.mbus_vif import (
-    DATE,
-    DATE_TIME,
-    EXTENSION_FB,
-    EXTENSION_FD,
-    MAIN,
-    MANUFACTURER,
-    NO_UNIT,
-    POINT,
-    RESERVED,
-    SECOND_FD,
-    TEXT,
-    UNKNOWN,
-)
+from dicamm.proto.mbus_vif import EXPONENT, QUANTITY, UNIT
 
 try:
     from micropython import const
@@ -28,31 +15,36 @@ except ImportError:
         return value
 
 
-MAX_EXTENSIONS = const(10)  # DIFEs, and VIFEs, of one record
+# names of these numbers for others: mbus_codes
+_NOTHING = const(0)
+_INTEGER = const(1)
+_REAL = const(2)
+_BCD = const(3)
+_NEGATIVE_BCD = const(4)
+_CHARACTERS = const(5)
+_BINARY = const(6)
+_TIME_POINT = const(7)
+_RAW = const(8)
+_MORE = const(9)
+_UNREADABLE = const(10)
+_ERROR_STATE = const(3)
+_DATE = const(14)
+_DATE_TIME = const(15)
+_MANUFACTURER = const(23)
+_RESERVED = const(24)
+_TEXT = const(25)
+_UNKNOWN = const(253)
+_POINT = const(254)
+_NO_UNIT = const(255)
 
-# kinds of a value
-NOTHING = const(0)
-INTEGER = const(1)
-REAL = const(2)
-BCD = const(3)
-NEGATIVE_BCD = const(4)  # the sign stands in the length byte
-CHARACTERS = const(5)
-BINARY = const(6)  # a number too long to count with, or bits
-TIME_POINT = const(7)
-RAW = const(8)  # the maker's own bytes, to the end of the telegram
-MORE = const(9)  # as RAW, and a further telegram follows
-UNREADABLE = const(10)  # a DIF that no rule tells the length of: the rest of the telegram
-
-ERROR_STATE = const(3)  # function: 0 instantaneous, 1 maximum, 2 minimum, 3 while in error
-
+_MAX_EXTENSIONS = const(10)  # DIFEs, and VIFEs, of one record
 _FILLER = const(0x2F)
 _REAL32 = const(5)
 _LVAR = const(13)
 _SPECIAL = const(15)
 _TEXT_VIF = const(0x7C)
-# by data field: bytes (15: told by the data), kind
-_SIZES = b"\x00\x01\x02\x03\x04\x04\x06\x08\x00\x01\x02\x03\x04\x0f\x06\x00"
-_KINDS = bytes((0, 1, 1, 1, 1, 2, 1, 1, 0, 3, 3, 3, 3, 5, 3, 8))
+# by data field: kind in the high half, in the low half bytes (those of 13 are told by the data)
+_CODINGS = b"\x00\x11\x12\x13\x14\x24\x16\x18\x00\x31\x32\x33\x34\x50\x36"
 _DATE_SIZES = b"\x02\x03\x04\x06"
 # VIFEs that make the value a point in time: start, and limits passed (E100uf1b, E1101f1b)
 _DATE_VIFES = b"\x39\x42\x43\x46\x47\x4a\x4b\x4e\x4f\x6a\x6b\x6e\x6f"
@@ -64,7 +56,7 @@ class MbusRecords:
     After next() returned True the attributes tell of one record: at, vib, data, end: where
     its DIF, VIF, data (of a variable length: its length byte) and successor begin; function,
     storage, tariff, device: numbers; extended: tariff and device were sent; kind; quantity
-    and unit: codes of mbus_vif; scaler: value = raw() * 10**scaler in unit.
+    and unit: codes of mbus_codes; scaler: value = raw() * 10**scaler in unit.
     error: why the walk ended before the end of the bytes ("dif", "dife", "vif", "vife",
     "text", "length", "data"), else None. A telegram with an error is no reading at all.
     padded: set by whoever took an encryption off: fillers behind the maker's data belong to
@@ -74,11 +66,10 @@ class MbusRecords:
     def __init__(self, buffer=b"", start=0, end=0):
         self.function = self.storage = self.tariff = self.device = 0
         self.extended = False
-        self.kind = NOTHING
-        self.quantity = RESERVED
-        self.unit = UNKNOWN
-        self.scaler = 0
-        self.size = 0
+        self.kind = _NOTHING
+        self.quantity = _RESERVED
+        self.unit = _UNKNOWN
+        self.scaler = self.size = 0
         self._vifes = self._offset = 0
         self._number = None
         self.begin(buffer, start, end)
@@ -97,23 +88,28 @@ class MbusRecords:
         limit = self._limit
         at = self.end
         dif = _FILLER
-        while at < limit:
+        while dif == _FILLER:
+            if at >= limit:
+                self.end = limit
+                return False
             dif = buffer[at]
-            if dif != _FILLER:
-                break
             at += 1
-        else:
-            self.end = limit
-            return False
-        self.at = at
-        at += 1
+        self.at = at - 1
         coding = dif & 15
         if coding == _SPECIAL:
             return self._special(dif, at)
         self.function = dif >> 4 & 3
         self.storage = dif >> 6 & 1
         if dif > 0x7F:
-            at = self._dife(at)
+            if at < limit and buffer[at] < 0x80:  # one DIFE, as usual
+                dif = buffer[at]
+                at += 1
+                self.storage |= (dif & 15) << 1
+                self.tariff = dif >> 4 & 3
+                self.device = dif >> 6
+                self.extended = True
+            else:
+                at = self._dife(at)
         elif self.extended:
             self.tariff = self.device = 0
             self.extended = False
@@ -122,66 +118,62 @@ class MbusRecords:
             return self._fail("vif" if at else "dife")
         vif = buffer[at]
         at += 1
-        self._offset = 0
-        if vif < 0x7C:
-            table = MAIN
-            vif *= 3
-            self.quantity = table[vif]
-            unit = self.unit = table[vif + 1]
-            self.scaler = table[vif + 2] - 64
+        if vif < _TEXT_VIF:
+            self.quantity = QUANTITY[vif]
+            unit = self.unit = UNIT[vif]
+            self.scaler = EXPONENT[vif] - 64
+            if self._offset:
+                self._offset = 0
         else:
             at = self._vib(vif, at)
             if not at:
                 return False
             unit = self.unit
         self.data = at
-        kind = self.kind = _KINDS[coding]
-        size = _SIZES[coding]
+        size = _CODINGS[coding]
+        kind = self.kind = size >> 4
+        size &= 15
         if coding == _LVAR:
             size = self._variable(at)
             if size < 0:
                 return self._fail("length" if at < limit else "data")
             at += 1
         self.size = size
-        at += size
-        self.end = at
+        at = self.end = at + size
         if at > limit:
             return self._fail("data")
-        if unit == POINT and kind == INTEGER and size in _DATE_SIZES:
-            self._point()
-        elif coding == _REAL32:
+        if kind == _REAL:
             self._real()
+        elif unit == _POINT and kind == _INTEGER:
+            self._point()
         return True
 
     def raw(self):
         """The number sent: an integer, or None where the record holds none or no valid one."""
         kind = self.kind
         size = self.size
-        if kind == INTEGER:
+        if kind == _INTEGER:
             buffer = self.buffer
-            place = self.end - 1
-            number = buffer[place]
-            if number > 0x7F:
-                number -= 0x100
+            place = self.end - size
             if size == 4:  # the usual one, without a loop
-                number = number << 8 | buffer[place - 1]
-                number = (number << 8 | buffer[place - 2]) << 8 | buffer[place - 3]
+                number = buffer[place + 3]
+                if number > 0x7F:
+                    number -= 0x100
+                number = number << 8 | buffer[place + 2]
+                number = (number << 8 | buffer[place + 1]) << 8 | buffer[place]
             else:
-                while size > 1:
-                    size -= 1
-                    place -= 1
-                    number = number << 8 | buffer[place]
-        elif kind == BCD:
+                number = values.integer(buffer, place, size)
+        elif kind == _BCD:
             number = values.bcd(self.buffer, self.end - size, size)
-        elif kind == REAL:
+        elif kind == _REAL:
             return self._number
-        elif kind == NEGATIVE_BCD:
+        elif kind == _NEGATIVE_BCD:
             number = values.bcd(self.buffer, self.end - size, size)
             number = None if number is None else -number
         else:
             return None
-        if self._offset:
-            return None if number is None else 1000 * number + self._offset
+        if self._offset and number is not None:
+            return 1000 * number + self._offset
         return number
 
     def rounded(self, scaler):
@@ -190,28 +182,28 @@ class MbusRecords:
         None also where the number means "no value", or was read while the meter was in error.
         """
         raw = self.raw()
-        if raw is None or self.undefined() or self.function == ERROR_STATE:
+        if raw is None or self.undefined() or self.function == _ERROR_STATE:
             return None
-        return values.scaled(raw, self.scaler, scaler)
+        return (_reals or _load_reals())[1](raw, self.scaler, scaler)
 
     def undefined(self):
         """Whether the number sent is the one that stands for "no value"."""
-        return self.kind == INTEGER and values.is_undefined(
+        return self.kind == _INTEGER and values.is_undefined(
             self.buffer, self.end - self.size, self.size
         )
 
     def text(self):
         """CHARACTERS as text; TIME_POINT as mbus_words.date gives it; else None."""
-        if self.kind not in (CHARACTERS, TIME_POINT):
+        if self.kind not in (_CHARACTERS, _TIME_POINT):
             return None
         from dicamm.proto import mbus_words as words  # who wants numbers only has no need of it
 
-        read = words.text if self.kind == CHARACTERS else words.date
+        read = words.text if self.kind == _CHARACTERS else words.date
         return read(self.buffer, self.end - self.size, self.size)
 
     def name(self):
         """The quantity's name where the telegram holds it as text, else None."""
-        if self.quantity != TEXT:
+        if self.quantity != _TEXT:
             return None
         from dicamm.proto import mbus_words as words
 
@@ -237,19 +229,19 @@ class MbusRecords:
         limit = self._limit
         self.function = self.storage = self.tariff = self.device = 0
         self.extended = False
-        self.quantity = MANUFACTURER
-        self.unit = NO_UNIT
+        self.quantity = _MANUFACTURER
+        self.unit = _NO_UNIT
         self.scaler = 0
         if dif == 0x0F:
-            self.kind = RAW
+            self.kind = _RAW
         elif dif == 0x1F:
-            self.kind = MORE
+            self.kind = _MORE
         elif dif == 0xFF and self._all_set(at):
             self.end = limit
             return False
         else:
-            self.kind = UNREADABLE
-            self.quantity = RESERVED
+            self.kind = _UNREADABLE
+            self.quantity = _RESERVED
         end = limit
         while self.padded and end > at and limit - end < 15 and self.buffer[end - 1] == _FILLER:
             end -= 1
@@ -272,7 +264,7 @@ class MbusRecords:
         while at < self._limit:
             dife = buffer[at]
             at += 1
-            if shift == MAX_EXTENSIONS:
+            if shift == _MAX_EXTENSIONS:
                 return 0
             self.storage |= (dife & 15) << (4 * shift + 1)
             tariff |= (dife >> 4 & 3) << 2 * shift
@@ -291,44 +283,46 @@ class MbusRecords:
         """Reads what the one-byte VIFs do not cover; the place behind it, 0 after an error."""
         buffer = self.buffer
         limit = self._limit
-        table = MAIN
+        self._offset = 0
         code = vif & 0x7F
-        more = vif & 0x80
+        more = vif > 0x7F
         if code == _TEXT_VIF:
             if at >= limit or at + 1 + buffer[at] > limit:
                 self._fail("text")
                 return 0
             at += 1 + buffer[at]
-        elif vif == 0xFD or vif == 0xFB:
-            table = EXTENSION_FD if vif == 0xFD else EXTENSION_FB
-            while more:
-                if at >= limit:
-                    self._fail("vife")
-                    return 0
-                code = buffer[at]
+        if vif == 0xFD or vif == 0xFB:
+            table = (_more or _load())[vif == 0xFB]
+            if vif == 0xFD and at < limit and buffer[at] == 0xFD:
                 at += 1
-                more = code & 0x80
-                if code != 0xFD or table is not EXTENSION_FD:
-                    break
-                table = SECOND_FD
-        code = 3 * (code & 0x7F)
-        if code >= len(table):
-            table = SECOND_FD
-            code = 3  # a reserved code
-        self.quantity = table[code]
-        self.unit = table[code + 1]
-        self.scaler = table[code + 2] - 64
+                table = _more[2]
+            if at >= limit:
+                self._fail("vife")
+                return 0
+            code = buffer[at]
+            at += 1
+            more = code > 0x7F
+            code &= 0x7F
+            if table is _more[2] and code >= len(table[0]):
+                code = 1  # a reserved one
+            self.quantity = table[0][code]
+            self.unit = table[1][code]
+            self.scaler = table[2][code] - 64
+        else:
+            self.quantity = QUANTITY[code]
+            self.unit = UNIT[code]
+            self.scaler = EXPONENT[code] - 64
         self._vifes = at
         return self._modified(at) if more else at
 
     def _modified(self, at):
         """Reads the VIFEs that change the value; the place behind them, 0 after an error."""
         buffer = self.buffer
-        plain = self.quantity != MANUFACTURER
+        plain = self.quantity != _MANUFACTURER
         count = 0
         vife = 0x80
         while vife & 0x80:
-            if at >= self._limit or count == MAX_EXTENSIONS:
+            if at >= self._limit or count == _MAX_EXTENSIONS:
                 self._fail("vife")
                 return 0
             vife = buffer[at]
@@ -340,7 +334,7 @@ class MbusRecords:
             if code >= 0x70:
                 plain = self._correct(code)
             elif code in _DATE_VIFES:
-                self.unit = POINT
+                self.unit = _POINT
         return at
 
     def _correct(self, code):
@@ -362,9 +356,9 @@ class MbusRecords:
         if length < 0xC0:
             return length
         if length < 0xE0:
-            self.kind = NEGATIVE_BCD if length & 0x10 else BCD
+            self.kind = _NEGATIVE_BCD if length & 0x10 else _BCD
             return length & 15 if length & 15 < 10 else -1
-        self.kind = BINARY
+        self.kind = _BINARY
         if length < 0xF0:
             return length & 15
         if length < 0xF5:
@@ -373,16 +367,12 @@ class MbusRecords:
 
     def _point(self):
         """A date or time, where quantity and size go together."""
-        if self.quantity == DATE:
-            fits = self.size == 2
-        else:
-            fits = self.size != 2 or self.quantity != DATE_TIME
-        if fits:
-            self.kind = TIME_POINT
+        size = self.size
+        if self.quantity != (_DATE_TIME if size == 2 else _DATE) and size in _DATE_SIZES:
+            self.kind = _TIME_POINT
 
     def _real(self):
-        self.kind = REAL
-        found = values.real(self.buffer, self.data)
+        found = (_reals or _load_reals())[0](self.buffer, self.data)
         if found is None:
             self._number = None
             return
@@ -390,3 +380,21 @@ class MbusRecords:
         self.scaler += scaler
         if self._offset:
             self._number = self._number * 1000 + self._offset * 10**-scaler
+
+
+_more = []  # tables of mbus_vif_more, and
+_reals = []  # functions of mbus_reals, once they are needed: most telegrams need none
+
+
+def _load():
+    from dicamm.proto import mbus_vif_more as tables
+
+    _more.extend((tables.EXTENSION_FD, tables.EXTENSION_FB, tables.SECOND_FD))
+    return _more
+
+
+def _load_reals():
+    from dicamm.proto.mbus_reals import real, scaled
+
+    _reals.extend((real, scaled))
+    return _reals

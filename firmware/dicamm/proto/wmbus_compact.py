@@ -5,7 +5,8 @@ DIFs and VIFs (EN 13757-3:2013, chapter 7). Source of the formats: frames of Kam
 meters, as published with their drivers.
 """
 
-from dicamm.proto.mbus_records import RAW, MbusRecords
+from dicamm.proto.mbus_codes import RAW
+from dicamm.proto.mbus_records import MbusRecords
 from dicamm.proto.wmbus_link import crc16
 
 UNKNOWN_FORMAT = "format"

@@ -8,8 +8,8 @@ stdout. Knows no files, no options and no names: quantities and units are the de
 import json
 import sys
 
-from dicamm.proto import mbus, mbus_profile, mbus_records
-from dicamm.proto.mbus_frame import FRAME, FRAME_DISCARDS, FROM_MASTER, LONG, MbusReceiver
+from dicamm.proto import mbus, mbus_codes, mbus_fixed, mbus_profile
+from dicamm.proto.mbus_frame import DISCARD, FROM_MASTER, LONG, MbusReceiver
 
 _CHUNK = 256
 
@@ -35,27 +35,26 @@ def _fetch(receiver, found):
         event = receiver.next_event()
         if event is None:
             return
-        if event.kind == FRAME:
+        if event.kind != DISCARD:
             found.append(_frame(event))
-        elif event.data in FRAME_DISCARDS:
-            found.append(_place(event, None, _refused(event.data)))
+        elif event.data != "noise":
+            found.append(_place(event, _refused(event.data)))
 
 
 def _frame(event):
-    frame = event.data
-    if frame.kind != LONG:
-        return _place(event, frame, _telegram(None))
-    if frame.control & FROM_MASTER:
-        return _place(event, frame, _refused("from master", frame.data[0]))
-    return _place(event, frame, telegram_document(frame.data))
+    if event.kind != LONG:
+        return _place(event, _telegram(None))
+    if event.control & FROM_MASTER:
+        return _place(event, _refused("from master", event.data[0]))
+    return _place(event, telegram_document(event.data))
 
 
-def _place(event, frame, said):
+def _place(event, said):
     said["offset"] = event.offset
     said["length"] = event.length
-    said["kind"] = None if frame is None else frame.kind
-    said["control"] = None if frame is None else frame.control
-    said["address"] = None if frame is None else frame.address
+    said["kind"] = None if event.kind == DISCARD else event.kind
+    said["control"] = event.control
+    said["address"] = event.address
     return said
 
 
@@ -76,7 +75,7 @@ def telegram_document(data):
     elif telegram.kind == mbus.FIXED:
         said["counters"] = [
             (unit, raw, data[9 + 4 * place : 13 + 4 * place].hex())
-            for place, (unit, raw) in enumerate(telegram.counters())
+            for place, (unit, raw) in enumerate(mbus_fixed.counters(telegram))
         ]
     else:
         read_records(telegram.records(), said)
@@ -101,7 +100,7 @@ def read_records(records, said):
             modifiers,
         )
         said["records"].append(_record(records, bases.get(register)))
-        said["more"] = records.kind == mbus_records.MORE
+        said["more"] = records.kind == mbus_codes.MORE
         bases[register] = records.raw()
     if records.error:
         said["valid"] = False

@@ -19,7 +19,7 @@ from clsbench.meters.mbus_names import (
     UNITS,
 )
 from clsbench.meters.sml_document import decimal_text
-from dicamm.proto import mbus_records, mbus_values, mbus_vif
+from dicamm.proto import mbus_codes, mbus_reals
 
 Plain = dict[str, Any]
 
@@ -160,11 +160,11 @@ def number_text(raw: int, scaler: int, *, real: bool = False) -> str:
     if not real or scaler >= -_DECIMALS:
         wanted = min(scaler, -_DECIMALS)
         return decimal_text(raw * 10 ** (scaler - wanted), wanted)
-    rounded = mbus_values.scaled(raw, scaler, -_DECIMALS)
+    rounded = mbus_reals.scaled(raw, scaler, -_DECIMALS)
     if rounded or not raw:
         return decimal_text(rounded, -_DECIMALS)
     wanted = scaler + max(0, len(str(abs(raw))) - _REAL_DIGITS)
-    return decimal_text(mbus_values.scaled(raw, scaler, wanted), wanted)
+    return decimal_text(mbus_reals.scaled(raw, scaler, wanted), wanted)
 
 
 def manufacturer_text(number: int) -> str:
@@ -203,42 +203,42 @@ def _counters(said: Plain) -> list[Plain]:
 
 def _value(record: Plain, factor: int, power: int) -> str | None:
     kind = record["kind"]
-    if kind in (mbus_records.RAW, mbus_records.MORE, mbus_records.UNREADABLE):
+    if kind in (mbus_codes.RAW, mbus_codes.MORE, mbus_codes.UNREADABLE):
         return _octets(bytes.fromhex(record["octets"]))
-    if kind == mbus_records.BINARY:
+    if kind == mbus_codes.BINARY:
         return _octets(bytes.fromhex(record["octets"])[::-1])
-    if kind == mbus_records.NOTHING:
+    if kind == mbus_codes.NOTHING:
         return ""
     if record["profile"] is not None:
         return _octets(bytes.fromhex(record["octets"]))
     if record["text"] is not None:
-        suffix = "Z" if kind == mbus_records.TIME_POINT and "T" in record["text"] else ""
+        suffix = "Z" if kind == mbus_codes.TIME_POINT and "T" in record["text"] else ""
         return record["text"] + suffix
     if record["raw"] is None:
         return None
-    real = kind == mbus_records.REAL
+    real = kind == mbus_codes.REAL
     return number_text(record["raw"] * factor, record["scaler"] + power, real=real)
 
 
 def _function(kind: int, function: int) -> str:
-    if kind == mbus_records.RAW:
+    if kind == mbus_codes.RAW:
         return "Manufacturer specific"
-    if kind == mbus_records.MORE:
+    if kind == mbus_codes.MORE:
         return "More records follow"
     return FUNCTIONS[function]
 
 
 def _quantity(record: Plain) -> str:
-    if record["kind"] in (mbus_records.RAW, mbus_records.MORE):
+    if record["kind"] in (mbus_codes.RAW, mbus_codes.MORE):
         return ""
-    if record["quantity"] == mbus_vif.TEXT:
+    if record["quantity"] == mbus_codes.TEXT:
         return record["name"] or ""
     return QUANTITIES[record["quantity"]]
 
 
 def _modifiers(record: Plain) -> list[str]:
     """Words for the VIFEs; from one of the maker on their meaning is the maker's."""
-    if record["quantity"] == mbus_vif.MANUFACTURER:
+    if record["quantity"] == mbus_codes.MANUFACTURER:
         return []
     told = []
     for code in bytes.fromhex(record["modifiers"]):
@@ -255,15 +255,15 @@ def _quirks(record: Plain) -> list[str]:
     kind, found = record["kind"], []
     if record["undefined"]:
         found.append("no value")
-    if kind == mbus_records.TIME_POINT and record["text"] is None:
+    if kind == mbus_codes.TIME_POINT and record["text"] is None:
         found.append("time not valid")
-    if kind in (mbus_records.BCD, mbus_records.NEGATIVE_BCD) and record["raw"] is None:
+    if kind in (mbus_codes.BCD, mbus_codes.NEGATIVE_BCD) and record["raw"] is None:
         found.append("digits above 9")
-    if kind == mbus_records.REAL and record["raw"] is None:
+    if kind == mbus_codes.REAL and record["raw"] is None:
         found.append("not finite")
-    if kind == mbus_records.UNREADABLE:
+    if kind == mbus_codes.UNREADABLE:
         found.append("unknown DIF")
-    if record["quantity"] != mbus_vif.MANUFACTURER:
+    if record["quantity"] != mbus_codes.MANUFACTURER:
         codes = bytes.fromhex(record["modifiers"]).split(b"\x7f")[0]
         found += [RECORD_ERRORS[code] for code in codes if code in RECORD_ERRORS]
     return found
