@@ -7,6 +7,7 @@ that escapes is one too.
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,7 +54,7 @@ def target(data: bytes) -> None:
     body = data[3:MAX_INPUT]
     look = choice >> 5
     if look == 7:
-        _no_value_but_the_sent_ones(first, second, body)
+        _no_value_but_the_sent_ones(_KNOWN[choice % len(_KNOWN)], first, second, body)
         return
     stream = _stream(choice, first, body)
     pieces = list(_pieces(stream, second))
@@ -84,6 +85,7 @@ def seeds() -> list[bytes]:
     for look in (0x80, 0xC0, 0xE0):
         found += [bytes((look, 0, 33)) + _GOOD, bytes((look | 2, 0, 0)) + fields]
     found += [b"\x02" + body for body in _BODIES]
+    found += [b"\x00\x00\x00" + data for data in _REAL]
     return found
 
 
@@ -211,18 +213,36 @@ def _plain(value: Any) -> Any:
     return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
-def _no_value_but_the_sent_ones(first: int, second: int, body: bytes) -> None:
+def _no_value_but_the_sent_ones(
+    known: tuple[bytes, list[Any]], first: int, second: int, body: bytes
+) -> None:
     """A telegram with changed bytes, its checksums left alone, is refused or reads the same."""
-    bad = bytearray(_GOOD)
-    bad[first % len(bad)] ^= second
+    good, entries = known
+    bad = bytearray(good)
+    bad[first * 3 % len(bad)] ^= second
     for at in range(0, min(len(body), 8) - 1, 2):
-        bad[body[at] % len(bad)] ^= body[at + 1]
-    for kind, _, _, shown in _told(sml.SmlReceiver(), [bytes(bad)])[0]:
-        if kind == sml.FRAME:
-            assert shown["entries"] in ([], _GOOD_ENTRIES), shown["entries"]
+        bad[body[at] * 3 % len(bad)] ^= body[at + 1]
+    for receiver in (sml.SmlReceiver(), _machine.SmlReceiver()):
+        for kind, _, _, shown in _told(receiver, [bytes(bad)])[0]:
+            if kind == sml.FRAME:
+                assert shown["entries"] in ([], entries), shown["entries"]
 
 
-_GOOD_ENTRIES = _told(sml.SmlReceiver(), [_GOOD])[0][0][3]["entries"]
+def _real_telegrams() -> list[bytes]:
+    """One telegram of each real meter, where the folder of captures is there."""
+    folder = os.environ.get("CLSBENCH_CORPUS", Path(__file__).parents[3] / "shared" / "corpus")
+    found = []
+    for path in sorted((Path(folder) / "sml").glob("*.bin")):
+        capture = path.read_bytes()
+        cut = [item for item in frames(capture) if item["length"] < MAX_INPUT - 3][:1]
+        found += [capture[item["offset"] :][: item["length"]] for item in cut]
+    return found
+
+
+_REAL = _real_telegrams()
+_KNOWN = [
+    (data, _told(sml.SmlReceiver(), [data])[0][-1][3]["entries"]) for data in [_GOOD, *_REAL]
+]
 
 
 def _others_take_anything(pieces: list[bytes]) -> None:
