@@ -1,5 +1,5 @@
 # Front door. Every target sets up what it needs into .venv first.
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test lint bench torture lock clean
 OUT ?= demo-out
 
 help:
@@ -7,6 +7,7 @@ help:
 	@echo "make test    all test tiers"
 	@echo "make lint    formatting, lint, types, import direction, cross compilation"
 	@echo "make bench   figures beside named peers (fetches them from the package index)"
+	@echo "make torture power cuts at every byte of every flash operation of the journal"
 	@echo "make setup   only install into .venv (command: .venv/bin/clsbench)"
 	@echo "make lock    resolve requirements.lock anew (needs uv)"
 
@@ -29,6 +30,9 @@ lint: setup
 bench: setup
 	.venv/bin/python tools/bench/modbus.py
 	.venv/bin/python tools/bench/meter_server.py
+
+torture: setup
+	nice -n 19 .venv/bin/python tools/torture.py --full $(ARGS)
 
 lock:
 	uv pip compile --universal --python-version 3.11 --group dev pyproject.toml \
