@@ -157,10 +157,33 @@ def test_wrong_key_and_foreign_folder_are_findings_before_anything_is_acknowledg
     folder = tmp_path / "b"
     folder.mkdir()
     (folder / "000001-taf16.cbor").write_bytes(b"of another device")
-    foreign = dicamm.run("records", "--out", str(folder), "--ack", code=2)
+    right = ["--key", str(dicamm.key_file)]
+    foreign = dicamm.run("records", *right, "--out", str(folder), "--ack", code=2)
     assert "000001-taf16.cbor: holds another record with this number" in foreign.stderr
     assert "needs --out" in dicamm.run("records", "--ack", code=2).stderr
+    assert "--key FILE" in dicamm.run("records", "--out", str(folder), "--ack", code=2).stderr
     assert dicamm.json("status")["journal"]["unacknowledged"] == owed
+
+
+def test_a_data_base_takes_each_record_once_and_acknowledges_what_it_holds(dicamm, tmp_path):
+    dicamm.transaction()
+    db, key = str(tmp_path / "records.sqlite"), ["--key", str(dicamm.key_file)]
+    first = dicamm.json("records", "--db", db, *key)
+    assert first["ok"] and first["given_way"] is None and first["acknowledged"] >= 2
+    assert dicamm.json("status")["journal"]["unacknowledged"] >= 2
+    dicamm.transaction()
+    second = dicamm.json("records", "--db", db, *key, "--ack")
+    assert len(second["stored"]) >= 2 and min(second["stored"]) == first["acknowledged"] + 1
+    assert second["given_way"] == second["acknowledged"] == max(second["stored"])
+    assert dicamm.json("status")["journal"]["unacknowledged"] == 0
+    verified = subprocess.run([*COMMAND, "verify", "--db", db, *key], capture_output=True)
+    assert verified.returncode == 0, verified.stdout
+    assert "needs" in dicamm.run("records", "--db", db, "--ack", code=2).stderr
+    (tmp_path / "wrong").write_bytes(bytes(32))
+    wrong = ["--key", str(tmp_path / "wrong")]
+    other = str(tmp_path / "other.sqlite")
+    refused = dicamm.json("records", "--db", other, *wrong, "--ack", code=1)
+    assert refused["stored"] == [] and "does not fit" in refused["refused"][0]
 
 
 # log

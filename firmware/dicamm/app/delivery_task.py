@@ -18,7 +18,8 @@ BACKOFF_MS = (100, 200, 500, 1000, 2000, 5000)  # real time
 
 
 class Backoff:
-    """Pauses that grow with each failure in a row; a tenth of jitter keeps a fleet apart."""
+    """Pauses that grow with each failure in a row; half of each is chance, which keeps a fleet
+    apart. jitter: function that gives a random byte."""
 
     def __init__(self, jitter):
         self._jitter = jitter
@@ -32,11 +33,16 @@ class Backoff:
         """Sleeps the next pause."""
         base = BACKOFF_MS[min(self._failures, len(BACKOFF_MS) - 1)]
         self._failures += 1
-        await asyncio.sleep_ms(base + base * (self._jitter() & 0x0F) // 160)
+        await asyncio.sleep_ms(base // 2 + base * self._jitter() // 512)
 
 
 class Delivery:
-    """Fetches time, announces events oldest first, delivers records until acknowledged."""
+    """Fetches time, announces events oldest first, delivers records until acknowledged.
+
+    Oldest first, each once, then again what the gateway says it lacks: also what it had
+    acknowledged, as long as the journal holds it. A record that the gateway refuses stays
+    unacknowledged and does not hold up those behind it.
+    """
 
     def __init__(self, client, journal, mac0, legal_time, clock, log, jitter):
         self._client = client
@@ -50,6 +56,9 @@ class Delivery:
         self._next_time_ms = 0
         self._last_code = 0
         self._state = None
+        self._sent = 0  # highest number the gateway has had since the start
+        self._lacking = None  # (from, to) that it asks for again
+        self._from = 1  # all from here on are in the journal
 
     def wake(self):
         """A record was made: do not wait for the next round."""
@@ -108,12 +117,43 @@ class Delivery:
         return True
 
     async def _deliver(self):
-        pending = self._journal.pending(BATCH)
-        if not pending:
+        numbers = self._due()
+        batch = []
+        for seq in numbers:
+            sealed = self._journal.read(seq)
+            if sealed is None:
+                self._from = seq + 1  # gone, or not to be read: the gateway need not wait for it
+            else:
+                batch.append(sealed)
+        if not batch:
+            if numbers and self._lacking is None:
+                self._sent = numbers[-1]
+            self._lacking = None
             return False
-        acknowledged = await self._client.deliver([self._journal.read(seq) for seq in pending])
-        self._journal.acknowledge(min(acknowledged, pending[-1]))  # nobody has more than was sent
-        return acknowledged >= pending[0]
+        self._from = max(self._from, self._journal.oldest)
+        try:
+            acknowledged, self._lacking = await self._client.deliver(batch, self._from)
+        except HanError as error:
+            self._lacking = None
+            if error.status in (409, 422):
+                self._sent = max(self._sent, numbers[-1])
+            raise
+        self._sent = max(self._sent, numbers[-1])
+        self._journal.acknowledge(min(acknowledged, self._sent))  # nobody has more than was sent
+        return True
+
+    def _due(self):
+        """The numbers to be sent next: what the gateway asked for, else what it never had."""
+        journal = self._journal
+        if self._lacking is not None:
+            first, last = self._lacking
+        else:
+            pending = journal.pending(1)
+            if not pending:
+                return ()
+            first, last = max(pending[0], self._sent + 1), journal.newest
+        first = max(first, journal.oldest)
+        return range(first, min(last, journal.newest, first + BATCH - 1) + 1)
 
     async def _nap(self):
         left_ms = (self._next_time_ms - self._clock.mono_ms()) // self._clock.speed

@@ -200,12 +200,15 @@ class BenchService:
         self._device.legal_time.learn(utc_ms, bound_ms, now_ms, now_ms)
 
     def acknowledge(self, seq):
-        """Records up to `seq` are safe with the host. False when there are not so many."""
+        """Records up to `seq` are safe with the host; returns up to which they may give way, None
+        when there are not so many. With a gateway only what that has acknowledged gives way."""
         journal = self._device.journal
         if seq > journal.newest:
-            return False
-        journal.acknowledge(seq)
-        return True
+            return None
+        if not self._device.clients:
+            journal.acknowledge(seq)
+        pending = journal.pending(1)
+        return pending[0] - 1 if pending else journal.newest
 
     def records(self, first, count):
         """(seq, sealed) of up to `count` records from number `first` on."""

@@ -20,6 +20,7 @@ LOG = 8
 RECORDS = 10
 HAND_OVER = 11
 LOGS = 12
+DETACH = 13
 
 MAX_RECORDS = 64  # of one request
 
@@ -31,7 +32,7 @@ class BenchLink:
     """console: port with receive, wait, send. device: answers what the host asks (see
     `app.device.BenchService`).
 
-    `attached` turns true with the first hello: only then are log entries sent unasked, so
+    `attached` is true from a hello to the detach: only then are log entries sent unasked, so
     that a person with a terminal sees no frames.
     """
 
@@ -92,11 +93,13 @@ class BenchLink:
         elif kind == TIME:
             self._answer(number, self._set_time(message.get(2), message.get(3)))
         elif kind == ACKNOWLEDGE:
-            self._answer(number, self._acknowledge(message.get(2)))
+            self._answer(number, self._acknowledge(message.get(2), message.get(3)))
         elif kind == RECORDS:
             self._answer(number, self._records(message.get(2), message.get(3)))
         elif kind == LOGS:
             self._answer(number, self._logs())
+        elif kind == DETACH:
+            self.attached = False  # unanswered: nobody listens any more
         elif kind == HAND_OVER:
             self._answer(number, Answer(0))
             self.handed_over = True
@@ -115,19 +118,29 @@ class BenchLink:
         self._device.set_time(utc_ms, bound_ms)
         return Answer(0)
 
-    def _acknowledge(self, seq):
-        if not _is_count(seq) or not self._device.acknowledge(seq):
+    def _acknowledge(self, seq, lacking):
+        mark = self._device.acknowledge(seq) if _is_count(seq) else None
+        if mark is None:
             return Answer(codes.BAD_MESSAGE)
-        return Answer(0, seq)
+        for run in lacking or ():
+            if not (
+                isinstance(run, list) and len(run) == 2 and _is_count(run[0]) and _is_count(run[1])
+            ):
+                return Answer(codes.BAD_MESSAGE)
+            self._send_records(run[0], run[1] - run[0] + 1)
+        return Answer(0, mark)
 
     def _records(self, first, count):
         if not _is_count(first) or not _is_count(count):
             return Answer(codes.BAD_MESSAGE)
+        return Answer(0, self._send_records(first, count))
+
+    def _send_records(self, first, count):
         last = None
         for seq, sealed in self._device.records(first, min(count, MAX_RECORDS)):
             self._send({_TYPE: RECORD, 2: seq, 3: sealed})
             last = seq
-        return Answer(0, last)
+        return last
 
     def _logs(self):
         for entry in self._device.logs():

@@ -76,13 +76,25 @@ class HanClient:
         body = {"code": code, "seq": seq, "text": text}
         await self._json("POST", COMMAND + command_id, body, (200, 204))
 
-    async def deliver(self, sealed):
-        """Delivers sealed records (a CBOR sequence, RFC 8742); returns the acknowledged number."""
-        answer = await self._exchange("POST", RECORD, b"".join(sealed), _CBOR, 0)
-        body = _parse(answer, (200,)) or {}
-        if not isinstance(body.get("acknowledged"), int):
+    async def deliver(self, sealed, first):
+        """Delivers sealed records (a CBOR sequence, RFC 8742); all from `first` on are still here.
+
+        Returns the number up to which the gateway lacks none, and the first range that it asks
+        for again, (from, to), or None.
+        """
+        path = RECORD + "?from=" + str(first)
+        body = _parse(await self._exchange("POST", path, b"".join(sealed), _CBOR, 0), (200,)) or {}
+        acknowledged = body.get("acknowledged")
+        if not isinstance(acknowledged, int):
             raise HanError(codes.HAN_CONTENT)
-        return body["acknowledged"]
+        missing = body.get("missing")
+        if not missing:
+            return acknowledged, None
+        try:
+            first, last = missing[0]
+            return acknowledged, (int(first), int(last))
+        except (TypeError, ValueError, KeyError):
+            raise HanError(codes.HAN_CONTENT) from None
 
     async def _object(self, method, path, body):
         return await self._json(method, path, body, (200,)) or {}

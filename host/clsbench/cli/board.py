@@ -15,6 +15,7 @@ import click
 from clsbench.cli import board_text
 from clsbench.device.export import write_records
 from clsbench.device.link import LinkClient
+from clsbench.device.receive import receive
 from clsbench.device.records import (
     DeviceRecord,
     SealBroken,
@@ -133,6 +134,12 @@ async def _log(port: str, follow: bool, show: Any, show_text: Any) -> None:
     help="Write each record to DIR as NNNNNN-tafT.cbor, with --key also as .json.",
 )
 @click.option(
+    "--db",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Keep them in a data base (SQLite): only what it lacks is fetched, each record once.",
+)
+@click.option(
     "--key",
     "key_file",
     type=click.Path(path_type=Path),
@@ -142,18 +149,29 @@ async def _log(port: str, follow: bool, show: Any, show_text: Any) -> None:
 @click.option(
     "--ack",
     is_flag=True,
-    help="Tell the device that its records are safe in --out, so that they may give "
-    "way to new ones. Not where a gateway fetches them: it would miss them.",
+    help="Tell the device that its records are safe in --out or --db, so that they may give "
+    "way to new ones (where a gateway fetches them, only what that has acknowledged does).",
 )
 def records(
-    port: str, as_json: bool, first: int, out: Path | None, key_file: Path | None, ack: bool
+    port: str,
+    as_json: bool,
+    first: int,
+    out: Path | None,
+    db: Path | None,
+    key_file: Path | None,
+    ack: bool,
 ) -> int:
     """Lists, checks and fetches the sealed records of a DICAMM. Exit code 1 on a finding."""
-    if ack and (out is None or first > 1):
+    if ack and ((out is None) == (db is None) or first > 1 or key_file is None):
         raise click.UsageError(
-            "--ack says that all records are safe: it needs --out DIR and no --from"
+            "--ack says that all records are safe: it needs --out DIR or --db FILE, --key FILE, "
+            "and no --from"
         )
+    if db is not None and (out is not None or first > 1):
+        raise click.UsageError("--db takes what it lacks: it goes without --out and --from")
     key = read_key(key_file) if key_file is not None else None
+    if db is not None:
+        return asyncio.run(_into_store(port, as_json, db, key, ack))
 
     async def run() -> int:
         async with _device(port) as (link, hello):
@@ -178,6 +196,17 @@ def records(
         return 1 if findings else 0
 
     return asyncio.run(run())
+
+
+async def _into_store(port: str, as_json: bool, db: Path, key: bytes | None, ack: bool) -> int:
+    async with _device(port) as (link, hello):
+        result = await receive(link, db, hello["cls_id"], key, ack)
+    ok = not result.refused and not result.missing
+    if as_json:
+        print(json.dumps({"ok": ok, "device_id": hello["device_id"]} | vars(result)))
+    else:
+        print("\n".join(board_text.received_lines(hello["device_id"], str(db), vars(result))))
+    return 0 if ok else 1
 
 
 def _open_all(

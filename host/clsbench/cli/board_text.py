@@ -82,6 +82,19 @@ def record_lines(document: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def received_lines(device_id: str, db: str, result: Mapping[str, Any]) -> list[str]:
+    """What `clsbench records --db` has taken."""
+    lines = [
+        f"{len(result['stored'])} new records of {device_id} in {db}, none missing up to "
+        f"{result['acknowledged']}"
+    ]
+    lines += [f"  missing: {first} to {last}" for first, last in result["missing"]]
+    lines += [f"  refused: {text}" for text in result["refused"]]
+    if result["given_way"] is not None:
+        lines.append(f"the device may let records up to {result['given_way']} give way")
+    return lines
+
+
 def time_lines(found: Mapping[str, Any]) -> list[str]:
     """The two times of `clsbench time` and what is between them."""
     here = f"machine  {iso(found['host_utc_ms'])}"

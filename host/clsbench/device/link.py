@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cbor2
@@ -20,7 +20,7 @@ from clsbench.errors import PeerRefused, PeerSilent
 from dicamm.proto import link_frame
 
 HELLO, TIME, COMMAND, ANSWER, RECORD, ACKNOWLEDGE, STATUS, LOG = range(1, 9)
-RECORDS, HAND_OVER, LOGS = 10, 11, 12
+RECORDS, HAND_OVER, LOGS, DETACH = 10, 11, 12, 13
 _BATCH = 32
 _FIELDS = {
     HELLO: {1, 2},
@@ -51,6 +51,7 @@ class LinkClient:
         self._records: list[tuple[int, bytes]] = []
         self._logs: list[tuple[int, int, list[Any]]] = []
         self._console: deque[str] = deque(maxlen=12)
+        self._attached = False  # the device sends its log unasked
         self._task = asyncio.create_task(self._receive())
 
     @classmethod
@@ -59,14 +60,18 @@ class LinkClient:
         return cls(port, *await open_port(port, baud))
 
     async def close(self) -> None:
-        """Closes the port; pending requests fail."""
+        """Tells the device that nobody listens any more, closes the port; pending requests fail."""
+        if self._attached and not self._task.done():
+            self._send({0: DETACH, 1: next(self._numbers)})
         self._task.cancel()
         self._writer.close()
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def hello(self, timeout_s: float = 2.0, tries: int = 5) -> dict[str, Any]:
         """Who is there: device_id, cls_id, meter_id, version, board, protocol, mono_ms."""
-        return (await self.request({0: HELLO}, timeout_s, tries))[2]
+        answer = await self.request({0: HELLO}, timeout_s, tries)
+        self._attached = True
+        return answer[2]
 
     async def status(self) -> dict[str, Any]:
         """The device's state, taken after a garbage collection."""
@@ -100,9 +105,21 @@ class LinkClient:
                 return found
             first = max(batch) + 1
 
-    async def acknowledge(self, seq: int) -> None:
-        """Tells the device that all records up to `seq` are safely stored here."""
-        await self._ask({0: ACKNOWLEDGE, 2: seq})
+    async def acknowledge(
+        self, seq: int, lacking: Sequence[tuple[int, int]] = ()
+    ) -> tuple[int, list[tuple[int, bytes]]]:
+        """Tells the device that all records up to `seq` are safely stored here.
+
+        lacking: ranges, both ends included, that are to be sent again. Returns the number up to
+        which the device may let records give way, which is its gateway's affair where it has
+        one, and the records it sent again: (seq, bytes).
+        """
+        self._records.clear()
+        message: dict[int, Any] = {0: ACKNOWLEDGE, 2: seq}
+        if lacking:
+            message[3] = [list(run) for run in lacking]
+        answer = await self._ask(message, timeout_s=10.0)
+        return answer[3], sorted(dict(self._records).items())
 
     async def logs(self) -> list[tuple[int, int, list[Any]]]:
         """The log entries the device still holds: (mono_ms, code, arguments), oldest first."""
@@ -115,11 +132,18 @@ class LinkClient:
     async def hand_over(self) -> None:
         """Makes the firmware end and give the port back to the REPL (the relay opens)."""
         await self._ask({0: HAND_OVER})
+        self._attached = False
 
-    async def _ask(self, message: dict[int, Any], timeout_s: float = 3.0, tries: int = 3) -> None:
+    async def _ask(
+        self, message: dict[int, Any], timeout_s: float = 3.0, tries: int = 3
+    ) -> dict[int, Any]:
         answer = await self.request(message, timeout_s, tries)
         if answer.get(2):
             raise PeerRefused(f"device on {self.port} refused: code {answer[2]} {answer.get(4)}")
+        return answer
+
+    def _send(self, message: dict[int, Any]) -> None:
+        self._writer.write(link_frame.encode(cbor2.dumps(message, canonical=True)))
 
     async def request(
         self, message: dict[int, Any], timeout_s: float = 3.0, tries: int = 3
@@ -131,11 +155,10 @@ class LinkClient:
         """
         async with self._lock:
             number = next(self._numbers)
-            frame = link_frame.encode(cbor2.dumps(message | {1: number}, canonical=True))
             future = asyncio.get_running_loop().create_future()
             self._waiting = (number, future)
             for _ in range(tries):
-                self._writer.write(frame)
+                self._send(message | {1: number})
                 done, _pending = await asyncio.wait(
                     {future, self._task}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
                 )
