@@ -133,10 +133,10 @@ class MbusReceiver:
             self._skip(1)  # no head of a frame, only its first byte
         elif buffer[2] + 6 != length:
             self._fail("length", 4)
-        elif length < 9:
-            self._fail("length", length)
         elif fill < length:
             return False
+        elif length < 9:
+            self._fail("length", length)
         elif buffer[length - 1] != _STOP:
             self._fail("stop", length)
         elif sum(self._view[4 : length - 2]) & 0xFF != buffer[length - 2]:

@@ -1,11 +1,12 @@
 """Wireless M-Bus telegrams: the layers between link and records (EN 13757-4, -7, OMS volume 2).
 
 Knows a telegram's extended link layer (ELL), authentication layer (AFL) and transport layer
-(TPL), takes the encryption off with the key the caller hands in, and gives the records. Which
-counter came last is the caller's to remember: a telegram is only good with a higher one.
+(TPL), takes the encryption off with the key the caller hands in, and gives the records. Counters
+must rise: those that came last are remembered by the caller or in `wmbus_counters`.
 """
 
 from dicamm.proto import mbus, wmbus_compact, wmbus_security
+from dicamm.proto.wmbus_fragments import Layer
 from dicamm.proto.wmbus_link import crc16
 
 try:
@@ -21,10 +22,10 @@ NO_KEY = "key"  # encrypted, and no key was given
 WRONG_KEY = "decryption"  # no sense comes out
 WRONG_CODE = "mac"  # the message authentication code is another
 OLD_COUNTER = "counter"  # not above the last one: sent again by somebody
-MODE = "mode"  # a security mode that is not known here
+MODE = "mode"  # a security mode that is not known here: see `mode`
 LAYER = "layer"  # a layer ends before it should
 CHECKSUM = "payload crc"
-FRAGMENT = "fragment"  # part of a message in several telegrams
+FRAGMENT = "fragment"  # part of a message in several telegrams that is not whole yet
 CLEAR = "not encrypted"  # although a key was given
 
 _AFL = const(0x90)
@@ -41,7 +42,10 @@ class WmbusTelegram:
     counter of this meter so far, None: none yet. accept_clear: take data that is in the clear
     although the header says encrypted (a receiver may have taken it off), and with a key
     given also what was never encrypted; else both are refused. formats: compact formats
-    (wmbus_compact.CompactFormats), None: those that are known anyway.
+    (wmbus_compact.CompactFormats), None: those that are known anyway. counters
+    (wmbus_counters.Counters) instead of last_counter; fragments (wmbus_fragments.Fragments)
+    puts messages in several telegrams together, the last of which then is the reading; without
+    it they are refused.
 
     error: why it is no reading, else None. telegram: mbus.MbusTelegram with header and
     records; None where no header was reached. address: manufacturer, identification, version
@@ -51,7 +55,15 @@ class WmbusTelegram:
     """
 
     def __init__(
-        self, link, aes=None, key=None, last_counter=None, accept_clear=False, formats=None
+        self,
+        link,
+        aes=None,
+        key=None,
+        last_counter=None,
+        accept_clear=False,
+        formats=None,
+        counters=None,
+        fragments=None,
     ):
         self.link = link
         self.error = None
@@ -67,11 +79,11 @@ class WmbusTelegram:
         self._last_counter = last_counter
         self._accept_clear = accept_clear
         self._formats = formats
+        self._counters = counters
+        self._fragments = fragments
         self._encrypted = False
         self._padded = False
-        self._control = 0
-        self._sent_counter = self._code = None
-        self._length = b""
+        self._layer = None
         self.error = self._open(link.payload)
 
     def records(self):
@@ -138,26 +150,36 @@ class WmbusTelegram:
             return data, LAYER
         end = 2 + data[1]
         fields = data[3]
-        if fields & 0x40 or data[2]:
-            return data, FRAGMENT
+        control, counter, length, code = 0, None, b"", None
         at = 4
         if fields & 0x20:
-            self._control = data[at] if at < end else 0
+            control = data[at] if at < end else 0
             at += 1
         if fields & 0x02:
             at += 2  # key information
         if fields & 0x08:
-            self._sent_counter = bytes(data[at : at + 4])
-            self.counter = int.from_bytes(self._sent_counter, "little")
+            counter = bytes(data[at : at + 4])
             at += 4
         if fields & 0x04:
-            size = wmbus_security.MAC_SIZES.get(self._control & 15, 0)
-            self._code = bytes(data[at : at + size])
+            size = max(0, end - at - (2 if fields & 0x10 else 0))
+            code = bytes(data[at : at + size])
             at += size
         if fields & 0x10:
-            self._length = bytes(data[at : at + 2])
+            length = bytes(data[at : at + 2])
             at += 2
-        return data[end:], None if at == end else LAYER
+        if at != end:
+            return data, LAYER
+        layer = Layer(control, counter, length, code, data[end:])
+        if data[2] or fields & 0x40:
+            if self._fragments is None:
+                return data, FRAGMENT
+            layer = self._fragments.take(self.address, data[2], fields & 0x40, layer)
+            if layer is None:
+                return data, FRAGMENT
+        self._layer = layer
+        if layer.counter is not None:
+            self.counter = int.from_bytes(layer.counter, "little")
+        return layer.message, None
 
     def _tpl(self, data):
         telegram = mbus.MbusTelegram(data)
@@ -196,49 +218,48 @@ class WmbusTelegram:
             return LAYER
         if not size:
             return self._plain()
-        if data[body : body + 2] == _FILLED:
-            return self._already_clear()
+        filled = data[body : body + 2] == _FILLED
         if self._aes is None:
-            return NO_KEY
+            return self._already_clear() if filled else NO_KEY
+        reason, clear = self._decrypt(data, body, data[body : body + size])
+        if reason is None:
+            telegram.data = data[:body] + clear + data[body + size :]
+        elif filled and reason != OLD_COUNTER:
+            return self._already_clear()
+        return reason
+
+    def _decrypt(self, data, body, sealed):
+        """(reason or None, plain data)."""
         if self.mode == 7:
             reason = self._authenticate(data, data[body - 1])
             if reason:
-                return reason
+                return reason, None
             clear = wmbus_security.decrypt_mode_7(
-                self._aes,
-                self._key,
-                self._sent_counter,
-                self.address[2:6],
-                data[body : body + size],
+                self._aes, self._key, self._layer.counter, self.address[2:6], sealed
             )
         else:
             clear = wmbus_security.decrypt_mode_5(
-                self._aes, self._key, self.address, self.access, data[body : body + size]
+                self._aes, self._key, self.address, self.access, sealed
             )
-        if clear[:2] != _FILLED:
-            return WRONG_KEY
-        telegram.data = data[:body] + clear + data[body + size :]
-        return None
+        return (None if clear[:2] == _FILLED else WRONG_KEY), clear
 
     def _authenticate(self, message, extension):
-        if self._sent_counter is None or self._code is None:
+        layer = self._layer
+        if layer is None or layer.counter is None or layer.code is None:
             return LAYER
         if extension >> 4 & 3 != 1:
             return MODE  # another way to derive keys
-        if not wmbus_security.mac_good(
-            self._aes,
-            self._key,
-            self._control,
-            self._sent_counter,
-            self._length,
-            self.address[2:6],
-            message,
-            self._code,
-        ):
+        identification = self.address[2:6]
+        if not wmbus_security.mac_good(self._aes, self._key, layer, identification, message):
             return WRONG_CODE
         self.authentic = True
-        if self._last_counter is not None and self.counter <= self._last_counter:
+        last = self._last_counter
+        if self._counters is not None:
+            last = self._counters.last(self.address)
+        if last is not None and self.counter <= last:
             return OLD_COUNTER
+        if self._counters is not None:
+            self._counters.keep(self.address, self.counter)
         return None
 
 

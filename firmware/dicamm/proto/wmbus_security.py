@@ -24,18 +24,17 @@ def derive_key(aes, key, use, counter, identification):
     return cmac(aes, key, block + _PAD * (_BLOCK - len(block)))
 
 
-def mac_good(aes, key, control, counter, length, identification, message, code):
-    """Whether `code` is the AFL's message authentication code.
+def mac_good(aes, key, layer, identification, message):
+    """Whether an authentication layer's code is that of `message`, all behind it as sent.
 
-    control: the message control byte; counter: four bytes; length: the two bytes of the
-    message length where they were sent, else b""; message: all behind the AFL, as sent.
+    layer: wmbus_fragments.Layer.
     """
-    size = MAC_SIZES.get(control & 15)
-    if size is None or len(code) != size:
+    size = MAC_SIZES.get(layer.control & 15)
+    if size is None or len(layer.code) != size:
         return False
-    own = derive_key(aes, key, AUTHENTICATE, counter, identification)
-    covered = bytes((control,)) + counter + length + message
-    return same(cmac(aes, own, covered)[:size], code)
+    own = derive_key(aes, key, AUTHENTICATE, layer.counter, identification)
+    covered = bytes((layer.control,)) + layer.counter + layer.length + message
+    return same(cmac(aes, own, covered)[:size], layer.code)
 
 
 def decrypt_mode_5(aes, key, address, access, data):
