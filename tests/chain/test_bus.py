@@ -6,7 +6,7 @@ import pytest
 from bus_kit import good_reply, registers, run
 
 from clsbench.meters.rtu_responder import with_crc
-from dicamm.proto import modbus_pdu
+from dicamm.proto import modbus_timing
 
 TIMEOUT, SHORT, CRC, WRONG_UNIT, EXCEPTION = 20, 21, 22, 23, 27
 
@@ -36,12 +36,12 @@ async def run():
 def test_polls_are_over_in_50_ms_at_any_baud_rate_with_a_frame_of_its_own_for_each_value():
     for baud in (2400, 4800, 9600, 19200, 115200):
         for bits in (10, 11):
-            count = modbus_pdu.registers_within(50000, baud, bits)
-            frames_us = modbus_pdu.wire_time_us(8 + 5 + 2 * count, baud, bits)
-            cycle_us = frames_us + 2 * modbus_pdu.silence_us(baud)
+            count = modbus_timing.registers_within(50000, baud, bits)
+            frames_us = modbus_timing.wire_time_us(8 + 5 + 2 * count, baud, bits)
+            cycle_us = frames_us + 2 * modbus_timing.silence_us(baud)
             assert count == 4 or cycle_us <= 50000
-            assert count == 125 or cycle_us + modbus_pdu.wire_time_us(2, baud, bits) > 50000
-    assert modbus_pdu.registers_within(50000, 9600, 11) == 11
+            assert count == 125 or cycle_us + modbus_timing.wire_time_us(2, baud, bits) > 50000
+    assert modbus_timing.registers_within(50000, 9600, 11) == 11
 
 
 def test_a_poll_too_long_for_that_is_refused_and_an_event_may_be_long():
@@ -161,7 +161,7 @@ async def run():
             gaps_us.append((t_ns - length * char_ns - reply_ns) / 1000)
             reply_ns = None
     assert len(gaps_us) == 29
-    assert statistics.median(gaps_us) >= modbus_pdu.silence_us(baud)
+    assert statistics.median(gaps_us) >= modbus_timing.silence_us(baud)
 
 
 def test_a_line_that_never_falls_silent_is_an_error_and_not_a_request():

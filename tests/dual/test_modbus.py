@@ -2,7 +2,8 @@
 
 from dicamm.proto import modbus_bytecode, modbus_loops
 from dicamm.proto.crc import crc16_modbus
-from dicamm.proto.modbus import (
+from dicamm.proto.modbus import RtuClient
+from dicamm.proto.modbus_pdu import (
     CRC,
     DONE,
     ERROR_NAMES,
@@ -17,10 +18,8 @@ from dicamm.proto.modbus import (
     WRONG_FUNCTION,
     WRONG_LENGTH,
     WRONG_UNIT,
-    RtuClient,
-    silence_us,
-    wire_time_us,
 )
+from dicamm.proto.modbus_timing import silence_us, wire_time_us
 
 REQUEST = bytes.fromhex("01 04 0048 0002 F1DD".replace(" ", ""))  # unit 1, input 0x48, 2 registers
 GOOD = bytes.fromhex("01040443A800006FE0")  # f32 336.0

@@ -19,7 +19,7 @@ from pymodbus.pdu.register_message import (
 )
 
 from dicamm.metering.meter import f32_scaled
-from dicamm.proto import modbus
+from dicamm.proto import modbus, modbus_pdu
 
 SERVER = FramerRTU(DecodePDU(True))  # reads requests, writes replies
 READS = {
@@ -48,7 +48,7 @@ def test_read_goes_both_ways(function: int, unit: int, address: int, count: int)
     registers = [random.Random(count).randrange(0x10000) for _ in range(count)]
     reply = SERVER.buildFrame(reply_kind(dev_id=unit, registers=registers))
     assert client.expected_bytes == len(reply)
-    assert client.feed(reply) == modbus.DONE
+    assert client.feed(reply) == modbus_pdu.DONE
     assert list(struct.unpack(f">{count}H", client.payload)) == registers
 
 
@@ -58,8 +58,8 @@ def test_exception_of_a_read(function: int, code: int):
     client = modbus.RtuClient()
     client.read(1, function, 0, 2)
     reply = SERVER.buildFrame(ExceptionResponse(function, code, device_id=1))
-    assert client.feed(reply) == modbus.FAILED
-    assert (client.error, client.exception_code) == (modbus.EXCEPTION, code)
+    assert client.feed(reply) == modbus_pdu.FAILED
+    assert (client.error, client.exception_code) == (modbus_pdu.EXCEPTION, code)
 
 
 def test_single_write_goes_both_ways():
@@ -68,7 +68,7 @@ def test_single_write_goes_both_ways():
     pdu = understood(frame, WriteSingleRegisterRequest)
     assert (pdu.dev_id, pdu.address, pdu.registers) == (17, 0x14, [0xABCD])
     reply = WriteSingleRegisterResponse(dev_id=17, address=0x14, registers=[0xABCD])
-    assert client.feed(SERVER.buildFrame(reply)) == modbus.DONE
+    assert client.feed(SERVER.buildFrame(reply)) == modbus_pdu.DONE
 
 
 @pytest.mark.parametrize("count", [1, 2, 50, 123])
@@ -78,15 +78,15 @@ def test_multiple_write_goes_both_ways(count: int):
     pdu = understood(client.write_multiple(17, 0x14, values), WriteMultipleRegistersRequest)
     assert (pdu.dev_id, pdu.address, pdu.registers) == (17, 0x14, values)
     reply = WriteMultipleRegistersResponse(dev_id=17, address=0x14, count=count)
-    assert client.feed(SERVER.buildFrame(reply)) == modbus.DONE
+    assert client.feed(SERVER.buildFrame(reply)) == modbus_pdu.DONE
 
 
 def test_write_of_another_value_is_not_confirmed():
     client = modbus.RtuClient()
     client.write_single(17, 0x14, 1)
     reply = WriteSingleRegisterResponse(dev_id=17, address=0x14, registers=[2])
-    assert client.feed(SERVER.buildFrame(reply)) == modbus.FAILED
-    assert client.error == modbus.WRONG_CONTENT
+    assert client.feed(SERVER.buildFrame(reply)) == modbus_pdu.FAILED
+    assert client.error == modbus_pdu.WRONG_CONTENT
 
 
 def nearest(bits: int, exponent: int) -> int:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dicamm import code_texts, codes
 from dicamm.code_texts import CODES, describe, entry
 from dicamm.metering import record
-from dicamm.proto import modbus
+from dicamm.proto import modbus_pdu
 
 CONSTANTS = {name: number for name, number in vars(codes).items() if name.isupper()}
 GROUPS = ((0, 0), (1, 19), (20, 39), (40, 49), (50, 59), (60, 69), (70, 79))
@@ -96,7 +96,7 @@ def test_any_code_with_any_arguments_is_one_printable_line(code, args):
 
 
 def test_modbus_errors_map_by_meaning():
-    for index, name in enumerate(modbus.ERROR_NAMES):
+    for index, name in enumerate(modbus_pdu.ERROR_NAMES):
         expected = (
             codes.OK if name == "none" else CONSTANTS["METER_" + name.upper().replace(" ", "_")]
         )

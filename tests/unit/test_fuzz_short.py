@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 FUZZ = Path(__file__).resolve().parents[2] / "tools" / "fuzz"
-TARGETS = ["modbus", "sml"]
+TARGETS = ["modbus", "sml", "hdlc"]
 RUNS = 2500
 ATHERIS = importlib.util.find_spec("atheris") is not None
 
@@ -47,7 +47,8 @@ def test_seeds_and_their_mutants_hold(name: str):
         module.target(bytes(mutant))
 
 
-def test_a_breach_is_found(tmp_path: Path):
+def test_a_breach_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(FUZZ))
     broken = tmp_path / "broken.py"
     source = FUZZ.joinpath("modbus.py").read_text(encoding="utf-8")
     broken.write_text(source.replace("assert done or not client.payload", "assert not done"))

@@ -16,7 +16,8 @@ if {bytecode!r}:  # modules without the names that are looked for in them
 from dicamm.proto import modbus_loops
 assert modbus_loops.VIPER != {bytecode!r}
 from dicamm.proto.crc import crc16_modbus
-from dicamm.proto.modbus import RtuClient, DONE, FAILED
+from dicamm.proto.modbus import RtuClient
+from dicamm.proto.modbus_pdu import DONE, FAILED
 
 GOOD = bytes.fromhex("01040443A800006FE0")
 REFUSED = bytes.fromhex("018402C2C1")

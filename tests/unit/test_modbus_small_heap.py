@@ -10,7 +10,7 @@ from clsbench.hil.interpreter import find_micropython
 from clsbench.paths import firmware_dir
 
 SLICE = ("__init__", "proto/__init__", "proto/crc", "proto/crc_viper", "proto/modbus")
-LOOPS = ("proto/modbus_pdu", "proto/modbus_loops", "proto/modbus_viper", "proto/modbus_bytecode")
+LOOPS = ("proto/modbus_judge", "proto/modbus_loops", "proto/modbus_viper", "proto/modbus_bytecode")
 READS = """
 from dicamm.proto import modbus, modbus_loops
 reply = bytearray(b"\\x01\\x04\\xa0" + bytes(162))
@@ -20,7 +20,7 @@ crc = crc16_modbus(reply, 0, 163)
 reply[163], reply[164] = crc & 255, crc >> 8
 for _ in range(50):
     client.read(1, 4, 0, 80)
-    assert client.feed(reply) == modbus.DONE and len(client.payload) == 160
+    assert client.feed(reply) == 2 and len(client.payload) == 160
 print(modbus_loops.VIPER)
 """
 

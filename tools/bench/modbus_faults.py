@@ -4,7 +4,7 @@ import json
 
 from modbus_masters import MemoryUart, peer_master
 
-from dicamm.proto import modbus
+from dicamm.proto import modbus, modbus_pdu
 
 REPLIES = (  # what it is, the reply to a read of unit 1, function 4, 2 registers at 0x48
     ("bit error in the data", "01040443A900006FE0"),
@@ -33,9 +33,9 @@ def ours(reply):
     client = modbus.RtuClient()
     client.read(1, 4, 0x48, 2)
     client.feed(reply)
-    if client.timeout() == modbus.DONE:
+    if client.timeout() == modbus_pdu.DONE:
         return "value" if bytes(client.payload) == b"\x43\xa8\x00\x00" else "wrong value"
-    return modbus.ERROR_NAMES[client.error]
+    return modbus_pdu.ERROR_NAMES[client.error]
 
 
 def theirs(master, reply):

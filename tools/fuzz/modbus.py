@@ -4,12 +4,18 @@ What must hold is stated by `rtu` and `tcp`; a breach is an AssertionError, an u
 exception is whatever escapes.
 """
 
+import importlib
+import sys
+from pathlib import Path
 from typing import Any
 
-from dicamm.proto import modbus, modbus_tcp
+from dicamm.proto import modbus, modbus_pdu, modbus_tcp
+
+sys.path.insert(0, str(Path(__file__).parent))
+_MACHINE = importlib.reload(importlib.import_module("viper_on_cpython")).modbus_module()
 
 MAX_INPUT = 700
-CORES = ["dicamm.proto.modbus", "dicamm.proto.modbus_pdu", "dicamm.proto.modbus_tcp"]
+CORES = [f"dicamm.proto.modbus{part}" for part in ("", "_judge", "_write", "_tcp")]
 _TOTALS = ("stray", "trailing", "stale")  # counted in bytes, so they may grow with the input
 
 
@@ -36,6 +42,8 @@ def target(data: bytes) -> None:
     source = Bytes(data)
     choice = source.byte()
     make = (modbus.RtuClient, _echoing, modbus_tcp.TcpClient)[choice % 3]
+    if choice & 0x20 and make is modbus.RtuClient:
+        make = _MACHINE.RtuClient
     request = _request(source)
     sizes = [source.byte() for _ in range(4)]
     stream = source.rest()[:MAX_INPUT]
@@ -43,6 +51,8 @@ def target(data: bytes) -> None:
         stream = _answer_of(make, request, stream) + stream
     whole = _run(make, request, stream, [len(stream)])
     assert _run(make, request, stream, sizes) == whole
+    if make is _MACHINE.RtuClient:
+        assert _run(modbus.RtuClient, request, stream, sizes) == whole
     if choice & 0x40:
         _recovers(make, request, stream)
 
@@ -107,7 +117,7 @@ def crc(data: bytes) -> bytes:
 
 
 def _state(client: Any) -> tuple[Any, ...]:
-    pending = client.status == modbus.PENDING
+    pending = client.status == modbus_pdu.PENDING
     return (
         client.status,
         client.error,
@@ -129,28 +139,28 @@ def _run(make: Any, request: tuple[int, ...], stream: bytes, sizes: list[int]) -
         turn += 1
         before = client.status
         assert client.feed(stream[at : at + size]) == client.status
-        assert before == modbus.PENDING or client.status == before
+        assert before == modbus_pdu.PENDING or client.status == before
         at += size
     states = [_state(client)]
     _believable(client, request, stream)
-    assert client.timeout() in (modbus.DONE, modbus.FAILED)
+    assert client.timeout() in (modbus_pdu.DONE, modbus_pdu.FAILED)
     _believable(client, request, stream)
     return [*states, _state(client)]
 
 
 def _believable(client: Any, request: tuple[int, ...], stream: bytes) -> None:
     """Data come from a whole reply alone, and every number stays within its bounds."""
-    done = client.status == modbus.DONE
-    assert (client.status == modbus.FAILED) == (client.error != modbus.NONE)
-    assert bool(client.exception_code) <= (client.error == modbus.EXCEPTION)
+    done = client.status == modbus_pdu.DONE
+    assert (client.status == modbus_pdu.FAILED) == (client.error != modbus_pdu.NONE)
+    assert bool(client.exception_code) <= (client.error == modbus_pdu.EXCEPTION)
     assert done or not client.payload
     thrown = [client.discarded.get(name, 0) for name in _TOTALS]
     assert sum(thrown) <= len(stream)
-    assert client.status != modbus.PENDING or 1 <= client.expected_bytes <= 260
+    assert client.status != modbus_pdu.PENDING or 1 <= client.expected_bytes <= 260
     if done and request[1] in (3, 4):
         body = bytes([*request[:2], 2 * request[3]]) + bytes(client.payload)
         assert len(client.payload) == 2 * request[3]
-        assert body + crc(body) * isinstance(client, modbus.RtuClient) in stream
+        assert body + crc(body) * (not isinstance(client, modbus_tcp.TcpClient)) in stream
 
 
 def _recovers(make: Any, request: tuple[int, ...], stream: bytes) -> None:
@@ -167,7 +177,7 @@ def _recovers(make: Any, request: tuple[int, ...], stream: bytes) -> None:
         reply = bytes(frame[:4]) + len(reply).to_bytes(2) + reply
     else:
         reply = (bytes(frame) if make is _echoing else b"") + reply + crc(reply)
-    assert client.feed(reply) == modbus.DONE and bytes(client.payload) == b"\x43\xa8\x00\x00"
+    assert client.feed(reply) == modbus_pdu.DONE and bytes(client.payload) == b"\x43\xa8\x00\x00"
 
 
 def seeds() -> list[bytes]:
@@ -183,10 +193,12 @@ def seeds() -> list[bytes]:
         "0001040443A800006FE0FF",
     ]
     found = [
-        bytes([which]) + head + bytes.fromhex(text) for text in replies for which in (0, 1, 0x42)
+        bytes([which]) + head + bytes.fromhex(text)
+        for text in replies
+        for which in (0, 1, 0x42, 0x60)
     ]
     found.append(bytes([0x42]) + head + bytes.fromhex("00010000000701040443a80000"))
     for function in range(4):
-        for which in (0x80, 0x81, 0x82):
+        for which in (0x80, 0x81, 0x82, 0xA2):
             found.append(bytes([which, 1, 0, function, 0, 0x48, 2, 1, 3, 9, 200]) + b"\x43\xa8")
     return found

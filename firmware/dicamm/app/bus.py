@@ -16,7 +16,11 @@ import time
 from dicamm import codes
 from dicamm.app.bus_request import BusRequest, BusUnit
 from dicamm.app.log import nobody
-from dicamm.proto import modbus, modbus_pdu
+from dicamm.proto import (
+    modbus_judge,  # noqa: F401 - loaded now, not in the midst of a reply
+    modbus_timing,
+)
+from dicamm.proto.modbus import RtuClient
 from dicamm.proto.modbus_loops import copy_bytes
 
 try:
@@ -32,6 +36,14 @@ __all__ = ("Bus", "BusRequest", "BusUnit")
 POLL_BUDGET_US = 50000
 BABBLE_US = 1000000  # a line that is not silent for so long is out of order
 
+# of proto.modbus_pdu
+_PENDING = const(1)
+_DONE = const(2)
+_TIMEOUT = const(1)
+_CRC = const(3)
+_EXCEPTION = const(8)
+_MAX_READ = const(125)
+
 _CHOOSE = const(0)  # phases
 _SILENCE = const(1)
 _SEND = const(2)
@@ -40,7 +52,7 @@ _ALONE = const(4)
 
 _FINE_US = 2000  # around an expected arrival the line is watched without pause, else every ms
 _LONGEST_NAP_MS = 20  # so that no UART overflows
-_REPLIED = (modbus.NONE, modbus.EXCEPTION)
+_REPLIED = (0, _EXCEPTION)  # errors with which the unit has answered
 _FINAL = (1, 2, 3)  # exceptions that asking again does not cure: function, address, value
 
 
@@ -59,13 +71,13 @@ class Bus:
         self._timeout_ms = timeout_ms
         self._tries = tries
         self.units = {}
-        self._client = modbus.RtuClient(port.local_echo)
+        self._client = RtuClient(port.local_echo)
         self._feed = self._client.feed
         self.discarded = self._client.discarded
         self.discarded["late"] = 0
         self._buffer = bytearray(256)
-        self._silence_us = modbus.silence_us(port.baud)
-        self.poll_registers = modbus_pdu.registers_within(
+        self._silence_us = modbus_timing.silence_us(port.baud)
+        self.poll_registers = modbus_timing.registers_within(
             POLL_BUDGET_US, port.baud, port.bits_per_char
         )
         self.hold = False
@@ -95,7 +107,7 @@ class Bus:
         Raises ValueError for a request that Modbus cannot say, or a poll (not urgent) of more
         than `poll_registers`: its values would have to be torn apart here; plan it in parts.
         """
-        request.check(modbus_pdu.MAX_READ if urgent else self.poll_registers)
+        request.check(_MAX_READ if urgent else self.poll_registers)
         request.urgent = urgent
         request.tries_left = request.tries or self._unit_of(request).tries
         request.done.clear()
@@ -179,7 +191,7 @@ class Bus:
             self._phase = _SEND
             return self._send()
         if time.ticks_diff(now, self._begin) > BABBLE_US:
-            return self._conclude(modbus.CRC)
+            return self._conclude(_CRC)
         return (self._silence_us - quiet_us) // 1000
 
     def _send(self):
@@ -203,7 +215,7 @@ class Bus:
         if count:
             self._heard = now
             self._limit_us = self._silence_us + self._port.receive_lag_us
-            if self._feed(self._buffer, count) != modbus.PENDING:
+            if self._feed(self._buffer, count) != _PENDING:
                 return self._judge()
             self._due_us = (self._client.expected_bytes - 1) * self._port.char_us
         quiet_us = time.ticks_diff(now, self._heard)
@@ -219,7 +231,7 @@ class Bus:
         """The client has a verdict."""
         client = self._client
         request = self._request
-        if client.status == modbus.DONE:
+        if client.status == _DONE:
             request.captured_us = self._clock.real_us()
             request.length = len(client.payload)
             copy_bytes(request.payload, 0, client.payload, 0, request.length)
@@ -236,7 +248,7 @@ class Bus:
         Does not hold up an event of another unit: then there is no knowing.
         """
         if self._drop_late() or self._wanted_elsewhere():
-            return self._conclude(modbus.TIMEOUT)
+            return self._conclude(_TIMEOUT)
         if time.ticks_diff(time.ticks_us(), self._begin) < self._unit.late_ms * 1000:
             return 1
         return self._conclude(self._client.error)
@@ -248,13 +260,13 @@ class Bus:
         self._request = None
         self._phase = _CHOOSE
         answered = error in _REPLIED
-        missing = not answered and error != modbus.CRC
+        missing = not answered and error != _CRC
         if missing:
             unit.owes = True
         if unit.owes:
             self._leave_alone(unit)
         request.tries_left -= 1
-        final = error == modbus.EXCEPTION and self._client.exception_code in _FINAL
+        final = error == _EXCEPTION and self._client.exception_code in _FINAL
         if error and request.tries_left > 0 and not final:
             unit.trying = request
             (self._events if request.urgent else self._polls).insert(0, request)

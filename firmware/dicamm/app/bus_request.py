@@ -2,7 +2,17 @@
 
 import asyncio
 
-from dicamm.proto import modbus_pdu
+try:
+    from micropython import const
+except ImportError:
+
+    def const(value):
+        return value
+
+
+_WRITE_SINGLE = const(6)
+_WRITE_MULTIPLE = const(16)
+_MAX_WRITE = const(123)  # registers
 
 
 class BusUnit:
@@ -53,14 +63,17 @@ class BusRequest:
 
     def check(self, most_registers):
         """Raises ValueError for what Modbus cannot say, or a read of more registers than that."""
-        if self.function in (modbus_pdu.READ_HOLDING, modbus_pdu.READ_INPUT):
-            modbus_pdu.check_target(self.address, self.count, most_registers)
-        elif self.function == modbus_pdu.WRITE_SINGLE:
-            modbus_pdu.check_target(self.address, len(self.values), 1)
-        elif self.function == modbus_pdu.WRITE_MULTIPLE:
-            modbus_pdu.check_target(self.address, len(self.values), modbus_pdu.MAX_WRITE)
-        else:
+        count, limit = len(self.values), _MAX_WRITE
+        if self.function == 3 or self.function == 4:
+            count, limit = self.count, most_registers
+        elif self.function == _WRITE_SINGLE:
+            limit = 1
+        elif self.function != _WRITE_MULTIPLE:
             raise ValueError("Modbus function 3, 4, 6 or 16")
+        if not 1 <= count <= limit:
+            raise ValueError("Modbus register count")
+        if not 0 <= self.address <= 0x10000 - count:
+            raise ValueError("Modbus address")
         for value in self.values:
             if not 0 <= value <= 0xFFFF:
                 raise ValueError("Modbus register value 0..65535")
@@ -69,8 +82,8 @@ class BusRequest:
 
     def frame(self, client):
         """The bytes to send, made by a proto.modbus.RtuClient, which then awaits the reply."""
-        if self.function == modbus_pdu.WRITE_SINGLE:
+        if self.function == _WRITE_SINGLE:
             return client.write_single(self.unit, self.address, self.values[0])
-        if self.function == modbus_pdu.WRITE_MULTIPLE:
+        if self.function == _WRITE_MULTIPLE:
             return client.write_multiple(self.unit, self.address, self.values)
         return client.read(self.unit, self.function, self.address, self.count)

@@ -6,6 +6,11 @@ They allocate nothing on MicroPython. `modbus_loops` chooses between these and `
 from dicamm.proto.crc import crc16_modbus
 
 
+def crc16(frame, start, end):
+    """CRC-16/MODBUS of frame[start:end]; over bytes that end with their own CRC it is 0."""
+    return crc16_modbus(frame, start, end)
+
+
 def put_read(frame, unit, function, address, count):
     """Lays out the request of a register read with its CRC. Returns its length, 8; 0 where
     Modbus cannot say it: unit 1..247, function 3 or 4, 1..125 registers, below 0x10000."""
@@ -39,12 +44,6 @@ def take_reply(request, data, kept, size, count):
         return 0
     copy_bytes(kept, 0, data, 0, length)
     return 0 if crc16_modbus(kept, 0, length) else 1
-
-
-def put_words(target, payload, count):
-    """Puts `count` big-endian registers of `payload` into target, an array of 16-bit words."""
-    for index in range(count):
-        target[index] = payload[2 * index] << 8 | payload[2 * index + 1]
 
 
 def copy_bytes(target, at, source, first, count):

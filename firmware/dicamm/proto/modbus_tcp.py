@@ -6,13 +6,13 @@ does not need and whose doubts it does not have: frames are numbered, and told a
 Source: Modbus Messaging on TCP/IP V1.0b (section 3.1.3: MBAP header).
 """
 
+from dicamm.proto.modbus_judge import mismatch, same_bytes
 from dicamm.proto.modbus_loops import copy_bytes
 from dicamm.proto.modbus_pdu import (
     CRC,
     DONE,
     ERROR_NAMES,
     EXCEPTION,
-    EXCEPTION_FLAG,
     FAILED,
     IDLE,
     MAX_READ,
@@ -23,13 +23,13 @@ from dicamm.proto.modbus_pdu import (
     SHORT,
     TIMEOUT,
     WRONG_LENGTH,
+)
+from dicamm.proto.modbus_write import (
     check_target,
-    mismatch,
     put_head,
     put_word,
     put_write_multiple,
     put_write_single,
-    same_bytes,
 )
 
 try:
@@ -165,7 +165,7 @@ class TcpClient:
         tx = self._tx
         count = self._count
         same_unit = rx[_UNIT] == tx[_UNIT]
-        if same_unit and rx[_UNIT + 1] == tx[_UNIT + 1] | EXCEPTION_FLAG:
+        if same_unit and rx[_UNIT + 1] == tx[_UNIT + 1] | 0x80:
             if length == _PDU_MIN:
                 self.exception_code = rx[_UNIT + 2]
                 self._fail(EXCEPTION)

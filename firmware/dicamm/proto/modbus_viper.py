@@ -11,11 +11,24 @@ from array import array
 
 import micropython
 
-from dicamm.proto.crc import MODBUS_TABLE
+# Our own, not that of crc.py: a device that reads Modbus alone does not load that one.
+_TABLE = array("H", bytes(512))
+for _index in range(256):
+    _crc = _index
+    for _ in range(8):
+        _crc = _crc >> 1 ^ (0xA001 if _crc & 1 else 0)  # 0x8005 reflected
+    _TABLE[_index] = _crc
 
-_FURTHER = array("H", MODBUS_TABLE)  # what a byte makes of the CRC when a zero byte follows it
-for _byte in range(256):
-    _FURTHER[_byte] = _FURTHER[_byte] >> 8 ^ MODBUS_TABLE[_FURTHER[_byte] & 0xFF]
+
+@micropython.viper
+def crc16(frame: ptr8, start: int, end: int) -> int:
+    """See modbus_bytecode.crc16."""
+    table = ptr16(_TABLE)
+    crc = 0xFFFF
+    while start < end:
+        crc = (crc >> 8) ^ table[(crc ^ frame[start]) & 0xFF]
+        start += 1
+    return crc
 
 
 @micropython.viper
@@ -31,7 +44,7 @@ def put_read(frame: ptr8, unit: int, function: int, address: int, count: int) ->
     frame[3] = address
     frame[4] = 0
     frame[5] = count
-    table = ptr16(MODBUS_TABLE)
+    table = ptr16(_TABLE)
     crc = 0xFFFF
     for index in range(6):
         crc = (crc >> 8) ^ table[(crc ^ frame[index]) & 0xFF]
@@ -42,35 +55,21 @@ def put_read(frame: ptr8, unit: int, function: int, address: int, count: int) ->
 
 @micropython.viper
 def take_reply(request: ptr8, data: ptr8, kept: ptr8, size: int, count: int) -> int:
-    """See modbus_bytecode.take_reply. The CRC takes two bytes at a time: table[crc ^ low] and
-    table[crc >> 8 ^ high] are looked up side by side, the former one byte further on."""
+    """See modbus_bytecode.take_reply."""
     length = 5 + 2 * count
     if size != length or request[2] == 2 * count:
         return 0
     if data[2] != 2 * count or data[1] != request[1] or data[0] != request[0]:
         return 0
-    table = ptr16(MODBUS_TABLE)
-    further = ptr16(_FURTHER)
-    kept[0] = data[0]
-    crc = 0xFF ^ table[0xFF ^ data[0]]
-    index = 1
+    table = ptr16(_TABLE)
+    crc = 0xFFFF
+    index = 0
     while index < length:
-        low = data[index]
-        kept[index] = low
-        low ^= crc
-        high = data[index + 1]
-        kept[index + 1] = high
-        crc = further[low & 0xFF] ^ table[(crc >> 8) ^ high]
-        index += 2
+        byte = data[index]
+        kept[index] = byte
+        crc = (crc >> 8) ^ table[(crc ^ byte) & 0xFF]
+        index += 1
     return 0 if crc else 1
-
-
-@micropython.viper
-def put_words(target: ptr16, payload: ptr8, count: int):
-    """See modbus_bytecode.put_words."""
-    while count:
-        count -= 1
-        target[count] = payload[2 * count] << 8 | payload[2 * count + 1]
 
 
 @micropython.viper

@@ -15,7 +15,7 @@ import serial
 from clsbench.errors import EnvironmentProblem
 from clsbench.meters.catalogue import MAX_READ, MeterModel
 from clsbench.meters.rtu_line import is_pty
-from dicamm.proto import modbus
+from dicamm.proto import modbus, modbus_pdu, modbus_timing
 
 _POLL_S = 0.01
 _TRY_AGAIN = (5, 6)  # exceptions that say "later": acknowledge, device busy
@@ -48,8 +48,9 @@ class Patience:
 
 @dataclass(slots=True)
 class Exchange:
-    """What became of one request. error: a name of `modbus.ERROR_NAMES`, "none" when all is well.
+    """What became of one request.
 
+    error: a name of `modbus_pdu.ERROR_NAMES`, "none" when all is well.
     sent, received: the bytes of the last try. captured_ms: UTC when the reply was whole.
     """
 
@@ -120,8 +121,10 @@ class SerialMaster:
 
     def reply_ms(self, count: int) -> int:
         """The longest that one try of `count` registers takes at this line, all included."""
-        wire_us = modbus.wire_time_us(13 + 2 * count, self.line.baud, self.line.bits_per_char)
-        slack_us = 2 * modbus.silence_us(self.line.baud) + 30_000
+        wire_us = modbus_timing.wire_time_us(
+            13 + 2 * count, self.line.baud, self.line.bits_per_char
+        )
+        slack_us = 2 * modbus_timing.silence_us(self.line.baud) + 30_000
         return self.patience.timeout_ms + (wire_us + slack_us) // 1000
 
     def raw_exchange(self, request: bytes, enough: Callable[[bytes], bool]) -> bytes:
@@ -142,8 +145,8 @@ class SerialMaster:
         self._write(sent)
         end = time.monotonic() + self.reply_ms(count) / 1000
         received = bytearray()
-        status = modbus.PENDING
-        while status == modbus.PENDING:
+        status = modbus_pdu.PENDING
+        while status == modbus_pdu.PENDING:
             data = self._receive()
             received += data
             if data:
@@ -152,14 +155,14 @@ class SerialMaster:
                 status = client.timeout()
         captured_ms = time.time_ns() // 1_000_000
         self._quiet_since = time.monotonic()
-        error = modbus.ERROR_NAMES[client.error]
+        error = modbus_pdu.ERROR_NAMES[client.error]
         if error not in ("none", "exception", "timeout"):
             self.settle()
         payload = bytes(client.payload) if error == "none" else b""
         return Exchange(error, payload, client.exception_code, sent, bytes(received), captured_ms)
 
     def _keep_silence(self) -> None:
-        silence_s = modbus.silence_us(self.line.baud) / 1e6
+        silence_s = modbus_timing.silence_us(self.line.baud) / 1e6
         while self._serial.in_waiting:
             self._receive()
             self._quiet_since = time.monotonic()

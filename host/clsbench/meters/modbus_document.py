@@ -9,7 +9,7 @@ MicroPython subset. Sources: Modbus Application Protocol V1.1b3; Modbus over Ser
 import json
 import sys
 
-from dicamm.proto import modbus
+from dicamm.proto import modbus, modbus_pdu
 from dicamm.proto.crc import crc16_modbus
 
 FUNCTIONS = {
@@ -282,7 +282,7 @@ def _judge(data, frames):
             continue  # a request that no client of ours makes
         client.feed(bytes(data[frame["offset"] + frame["length"] : end]))
         client.timeout()
-        frame["device"] = modbus.ERROR_NAMES[client.error]
+        frame["device"] = modbus_pdu.ERROR_NAMES[client.error]
 
 
 def _turn_ends(data, frames, index):
