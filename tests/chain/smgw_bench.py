@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tty
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,8 +25,13 @@ PUSH_S = 0.02
 IMPORT = "1-0:1.8.0*255"
 
 
-def smgw_config(pki: Pki, folder: Path, lmn_port: str, **changed: dict) -> SmgwConfig:
-    """A gateway of one meter, one TAF7 and one TAF16 profile. changed: fields by section."""
+def smgw_config(
+    pki: Pki, folder: Path, lmn_port: str, more_tafs: Sequence[dict] = (), **changed: dict
+) -> SmgwConfig:
+    """A gateway of one meter, one TAF7 and one TAF16 profile. changed: fields by section.
+
+    more_tafs: fields of further profiles on the same meter.
+    """
     sections: dict[str, dict] = {
         "smgw": {
             "id": DEFAULT_SMGW,
@@ -56,7 +61,8 @@ def smgw_config(pki: Pki, folder: Path, lmn_port: str, **changed: dict) -> SmgwC
     }
     content = {name: section | changed.get(name, {}) for name, section in sections.items()}
     taf7 = content["taf"] | {"id": "taf7-1", "number": 7, "event_sources": [], "wan_source": False}
-    content |= {"emt": [content["emt"]], "lmn": [content["lmn"]], "taf": [content["taf"], taf7]}
+    tafs = [content["taf"], taf7, *(taf7 | more for more in more_tafs)]
+    content |= {"emt": [content["emt"]], "lmn": [content["lmn"]], "taf": tafs}
     content["cls"] = [{"cls_id": DEFAULT_CLS}, {"cls_id": OTHER_CLS}]
     return SmgwConfig.model_validate(content)
 
@@ -142,11 +148,17 @@ class Bench:
 
 @asynccontextmanager
 async def running(
-    pki: Pki, folder: Path, *, meter: Meter | None = None, pushing: bool = True, **changed: dict
+    pki: Pki,
+    folder: Path,
+    *,
+    meter: Meter | None = None,
+    pushing: bool = True,
+    more_tafs: Sequence[dict] = (),
+    **changed: dict,
 ) -> AsyncIterator[Bench]:
     """A started gateway with its meter, which pushes by itself unless told otherwise."""
     own = meter or Meter()
-    gateway = Gateway(smgw_config(pki, folder, own.port, **changed))
+    gateway = Gateway(smgw_config(pki, folder, own.port, more_tafs, **changed))
     pusher = asyncio.create_task(own.run()) if pushing else None
     try:
         ports = await gateway.start()

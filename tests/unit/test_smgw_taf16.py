@@ -9,7 +9,7 @@ from clsbench.smgw.core import status
 from clsbench.smgw.core.clock_state import TimeState
 from clsbench.smgw.core.fields import FieldError
 from clsbench.smgw.core.grid import Slot
-from clsbench.smgw.core.records import content_bytes, taf7_record, taf16_record
+from clsbench.smgw.core.records import content_bytes, due_record, taf16_record
 from clsbench.smgw.core.taf16 import Announcement, Conflict, Events, read_announcement
 
 BODY = {
@@ -105,7 +105,7 @@ def test_a_taf16_record_is_sorted_compact_json_with_every_field():
 
 
 def test_a_gap_is_a_record_without_value_that_says_so():
-    record = taf7_record("ETST0010000001", TAF7, 1, Slot(QUARTER, None), TimeState())
+    record = due_record("ETST0010000001", TAF7, 1, Slot(QUARTER, None), TimeState())
     assert record["values"] == [] and record["captured_ms"] is None
     word = status.from_hex(record["status"])
     assert status.has(word, status.NO_VALUE) and not status.billable(word)
@@ -117,6 +117,6 @@ def test_a_gap_is_a_record_without_value_that_says_so():
 )
 def test_a_record_made_without_valid_time_is_kept_and_flagged(time_state):
     slot = Slot(QUARTER, reading_at(QUARTER))
-    record = taf7_record("ETST0010000001", TAF7, 1, slot, time_state)
+    record = due_record("ETST0010000001", TAF7, 1, slot, time_state)
     assert record["values"]
     assert status.has(status.from_hex(record["status"]), status.TIME_NOT_VALID)

@@ -27,8 +27,9 @@ from clsbench.smgw.han.resources import ClsResources
 from clsbench.smgw.han.server import HanInterface
 from clsbench.smgw.journal import LANE_OF_ROLE, SMGW, Journal
 from clsbench.smgw.lmn.reader import MeterReader
+from clsbench.smgw.recorder import Recorder, Sign
 from clsbench.smgw.store import Store
-from clsbench.smgw.tariffs import Sign, Tariffs
+from clsbench.smgw.tariffs import Tariffs
 from clsbench.smgw.wan.channels import Channel, EmtChannels
 from clsbench.smgw.wan.delivery import Delivery
 from clsbench.smgw.wan.resources import EmtResources, GwaResources
@@ -62,11 +63,11 @@ class Gateway:
         """Starts everything; returns the ports listened on. Raises EnvironmentProblem."""
         await self.worker.run(self._exchange.expire_open_commands)
         await self._note_profiles()
-        await self._tariffs.start()
+        await self.tariffs.start()
         han = self._config.han
         port = await self._han.start(han.host, han.port)
         runs = [reader.run() for reader in self._readers]
-        runs += [self._management.run(), self._tariffs.run()]
+        runs += [self._management.run(), self.tariffs.run()]
         runs += [delivery.run() for delivery in self._deliveries.values()]
         self._tasks = [asyncio.create_task(run) for run in runs]
         self._journal.system("start", self.profiles.smgw_id, "gateway started")
@@ -93,7 +94,7 @@ class Gateway:
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self.channels.close()
-        await self._tariffs.close()
+        await self.tariffs.close()
         self._journal.event("SMGW", "SMGW", "state", "stop")
         self._journal.system("stop", self.profiles.smgw_id, "gateway stopped")
         await asyncio.to_thread(self.worker.close)
@@ -106,11 +107,12 @@ class Gateway:
         self._exchange = Exchange(self.store)
         self.rights = Rights(profiles, config.gwa.name, clock.now_ms, self._tell_refused)
         self.desk = CommandDesk(self._exchange, *common, config.timing.command_s)
-        self._tariffs = Tariffs(
+        recorder = Recorder(profiles.smgw_id, self._signer(), config.time_state())
+        self.tariffs = Tariffs(
             profiles,
-            self._signer(),
-            config.time_state(),
+            recorder,
             self.store,
+            self.archive,
             *common,
             config.timing.event_s,
             self._record_written,
@@ -118,7 +120,7 @@ class Gateway:
         self._build_wan(self.rights)
         resources = ClsResources(
             self.rights,
-            self._tariffs,
+            self.tariffs,
             self.desk,
             self._exchange,
             *common,
@@ -129,7 +131,7 @@ class Gateway:
         self._han = HanInterface(han_context, self.rights, resources, self._journal)
         self._readers = [
             MeterReader(
-                meter_profile(lmn), lmn.port, lmn.baud, clock, self._journal, self._tariffs.take
+                meter_profile(lmn), lmn.port, lmn.baud, clock, self._journal, self.tariffs.take
             )
             for lmn in config.lmn
         ]
@@ -137,7 +139,7 @@ class Gateway:
     def _build_wan(self, authority: Rights) -> None:
         config, journal = self._config, self._journal
         context = tls.wan_client(self._identity("smgw/tls"), self._path("wan-trust.pem"))
-        emt = EmtResources(authority, journal, self.desk, self._tariffs)
+        emt = EmtResources(authority, journal, self.desk, self.tariffs)
         self.channels = EmtChannels(context, emt.router.answer, journal, config.timing.retry_max_s)
         gwa = GwaResources(
             authority, journal, self.channels, self._status, config.timing.connect_s

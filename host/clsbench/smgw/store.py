@@ -172,6 +172,11 @@ class Store:
             ).fetchone()
             return None if taken else self._insert(draft, None, None, due_ms)
 
+    def record_state(self, draft: Draft) -> Written:
+        """Stores the record of a reading that neither an event nor a due time asked for."""
+        with self._transaction():
+            return self._insert(draft, None, None, None)
+
     def last_due_ms(self, profile_id: str) -> int | None:
         """The latest due time a profile has a record for."""
         row = self._db.execute(

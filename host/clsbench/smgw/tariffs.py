@@ -1,27 +1,28 @@
 """The tariff use cases at work: readings in, signed and stored records out.
 
-Brings the pure engines (`core.grid`, `core.taf16`) together with clock, signature, store
-and journal. Every original reading passes through `Tariffs.take`.
+Brings the pure engines (`core.taf16`, `core.state_watch`) together with clock, store and
+journal; due times and periods are `series`'. Every original reading passes through
+`Tariffs.take`.
 """
 
 import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
-from clsbench.clock import BenchClock, iso
-from clsbench.smgw.core.clock_state import TimeState
-from clsbench.smgw.core.grid import DueTimes, Slot
-from clsbench.smgw.core.profiles import Profiles, TafProfile
+from clsbench.clock import BenchClock
+from clsbench.smgw.archive import Archive
+from clsbench.smgw.core.evaluation import ON_DEMAND, STATE, THRESHOLD, TafProfile
+from clsbench.smgw.core.originals import originals
+from clsbench.smgw.core.profiles import Profiles
 from clsbench.smgw.core.readings import OriginalReading
-from clsbench.smgw.core.records import content_bytes, taf7_record, taf16_record
+from clsbench.smgw.core.state_watch import StateWatch
 from clsbench.smgw.core.taf16 import Announcement, Events, Key, Pending
-from clsbench.smgw.journal import FAILURE, SMGW, WARNING, Journal
-from clsbench.smgw.store import Draft, Store, Written
+from clsbench.smgw.journal import SMGW, Journal
+from clsbench.smgw.recorder import Recorder
+from clsbench.smgw.series import SeriesDesk
+from clsbench.smgw.store import Store, Written
+from clsbench.smgw.telling import record_detail, tell_reading
 from clsbench.smgw.worker import StoreWorker
-
-MAX_GAPS = 96 * 40  # due times recorded as missing after an outage; longer ones are only logged
-
-Sign = Callable[[bytes], bytes]
 
 
 class MeterSilent(Exception):
@@ -36,28 +37,26 @@ class _UnderWay(NamedTuple):
 
 
 class Tariffs:
-    """TAF7 and TAF16 of all profiles.
+    """All evaluation profiles. written(profile) is called after each record, for the delivery.
 
-    sign(content) -> CMS; written(profile) is called after each record, for the delivery.
     event_timeout_s: real seconds a meter has to give the reading of an event.
     """
 
     def __init__(
         self,
         profiles: Profiles,
-        sign: Sign,
-        time_state: TimeState,
+        recorder: Recorder,
         store: Store,
+        archive: Archive,
         worker: StoreWorker,
         journal: Journal,
         clock: BenchClock,
         event_timeout_s: float,
         written: Callable[[TafProfile], None],
     ):
-        self._profiles = profiles
-        self._sign = sign
-        self._time_state = time_state
+        self._recorder = recorder
         self._store = store
+        self._archive = archive
         self._worker = worker
         self._journal = journal
         self._clock = clock
@@ -65,8 +64,15 @@ class Tariffs:
         self._written = written
         self._events = Events()
         self._under_way: dict[Key, _UnderWay] = {}
-        self._series: list[tuple[TafProfile, DueTimes]] = []
+        self._series = SeriesDesk(
+            profiles, recorder, store, archive, worker, journal, clock, written
+        )
+        self._watches = [StateWatch(taf) for taf in profiles.with_number(*STATE)]
+        self._passed: list[tuple[TafProfile, OriginalReading]] = []
+        self._asked: list[tuple[str, asyncio.Future[OriginalReading]]] = []
         self._unstored: list[tuple[str, OriginalReading]] = []
+        self._kept: list[tuple[str, OriginalReading]] = []  # for the original list
+        self._wanted: set[str] = set()  # meters whose next reading is kept there
         self._kick = asyncio.Event()
 
     def take(self, meter: str, reading: OriginalReading) -> None:
@@ -76,10 +82,21 @@ class Tariffs:
             ready = self._under_way[pending.announcement.key].ready
             if not ready.done():  # it is when the wait has just ended
                 ready.set_result(None)
-        for taf, series in self._series:
-            if taf.meter_id == meter:
-                series.take(reading)
+        self._series.take(meter, reading)
+        for watch in self._watches:
+            if watch.taf.meter_id == meter and watch.take(reading):
+                self._passed.append((watch.taf, reading))
+        for wanted, answer in self._asked:
+            if wanted == meter and not answer.done():
+                answer.set_result(reading)
+        if meter in self._wanted:
+            self._wanted.discard(meter)
+            self._kept.append((meter, reading))
         self._kick.set()
+
+    def keep_next(self, meter: str) -> None:
+        """The meter's next reading goes to the original list: something was switched."""
+        self._wanted.add(meter)
 
     async def announce(
         self, announcement: Announcement, tafs: tuple[TafProfile, ...]
@@ -99,18 +116,34 @@ class Tariffs:
             self._under_way[announcement.key] = _UnderWay(ready, task)
         return await asyncio.shield(self._under_way[announcement.key].task)
 
+    async def fetch(self, taf: TafProfile) -> Written:
+        """The record of the meter's next telegram (TAF9, TAF10 on demand). Raises MeterSilent."""
+        answer: asyncio.Future[OriginalReading] = asyncio.get_running_loop().create_future()
+        asked = (taf.meter_id, answer)
+        self._asked.append(asked)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                reading = await answer
+        except TimeoutError as error:
+            raise self._silent(taf.meter_id) from error
+        finally:
+            self._asked.remove(asked)
+        return await self._record_state(taf, reading, ON_DEMAND)
+
     async def start(self) -> None:
-        """Takes up the quarter-hour series where they stopped. To be called before `take`."""
-        for taf in self._profiles.with_number(7):
-            self._series.append((taf, await self._resume(taf)))
+        """Takes up the series where they stopped. To be called before `take`."""
+        await self._series.start()
 
     async def run(self) -> None:
-        """Stores readings and keeps the quarter-hour series, for ever."""
+        """Stores readings and keeps the series, for ever."""
         while True:
             self._kick.clear()
             await self._store_readings()
-            for taf, series in self._series:
-                await self._record_due(taf, series)
+            await self._series.work()
+            passed, self._passed = self._passed, []
+            for taf, reading in passed:
+                if taf.validity.holds(reading.captured_ms):
+                    await self._record_state(taf, reading, THRESHOLD)
             await self._wait_for_due()
 
     async def close(self) -> None:
@@ -126,80 +159,64 @@ class Tariffs:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await ready
-            drafts = [self._event_draft(taf, pending) for taf in pending.tafs]
+            drafts = [
+                self._recorder.event(taf, announcement, pending.readings[taf.meter_id])
+                for taf in pending.tafs
+            ]
             records, new = await self._worker.run(
                 self._store.record_event, announcement, pending.announced_ms, drafts
             )
         except TimeoutError as error:
             missing = {taf.meter_id for taf in pending.tafs} - set(pending.readings)
-            raise MeterSilent(
-                f"meter {', '.join(sorted(missing))} gave no reading within {self._timeout_s:g} s"
-            ) from error
+            raise self._silent(*sorted(missing)) from error
         finally:
             self._events.finish(pending)
             del self._under_way[announcement.key]
         if new:
+            self._kept += pending.readings.items()
+            self._kick.set()
             for taf, record in zip(pending.tafs, records, strict=True):
                 self._tell_written(taf, record, pending.readings[taf.meter_id], announcement)
         return records
 
-    def _event_draft(self, taf: TafProfile, pending: Pending) -> Draft:
-        reading = pending.readings[taf.meter_id]
-
-        def build(seq: int) -> tuple[bytes, bytes]:
-            record = taf16_record(
-                self._profiles.smgw_id, taf, seq, pending.announcement, reading, self._time_state
-            )
-            content = content_bytes(record)
-            return content, self._sign(content)
-
-        return Draft(taf.profile_id, taf.emts, reading.captured_ms, build)
-
-    async def _resume(self, taf: TafProfile) -> DueTimes:
-        now = self._clock.now_ms()
-        last = await self._worker.run(self._store.last_due_ms, taf.profile_id)
-        series = DueTimes(now if last is None else last)
-        left_out = series.skip_to(now - MAX_GAPS * series.period_ms)
-        if left_out:
-            message = f"{left_out} due times up to {iso(series.next_due_ms)} not recorded"
-            self._journal.calibration("taf7.outage", taf.profile_id, message, WARNING, FAILURE)
-        since = series.next_due_ms - series.window_ms
-        for reading in await self._worker.run(self._store.readings_since, taf.meter_id, since):
-            series.take(reading)
-        return series
-
-    async def _record_due(self, taf: TafProfile, series: DueTimes) -> None:
-        while slots := series.decide(self._clock.now_ms()):
-            for slot in slots:
-                draft = self._slot_draft(taf, slot)
-                record = await self._worker.run(self._store.record_due, slot.due_ms, draft)
-                if record is not None:
-                    self._tell_due(taf, slot, record)
-
-    def _slot_draft(self, taf: TafProfile, slot: Slot) -> Draft:
-        def build(seq: int) -> tuple[bytes, bytes]:
-            record = taf7_record(self._profiles.smgw_id, taf, seq, slot, self._time_state)
-            content = content_bytes(record)
-            return content, self._sign(content)
-
-        captured = slot.reading.captured_ms if slot.reading else None
-        return Draft(taf.profile_id, taf.emts, captured, build)
+    async def _record_state(
+        self, taf: TafProfile, reading: OriginalReading, trigger: str
+    ) -> Written:
+        draft = self._recorder.state(taf, reading, trigger)
+        record = await self._worker.run(self._store.record_state, draft)
+        self._kept.append((taf.meter_id, reading))
+        self._kick.set()
+        detail = record_detail(record, reading) | {"taf": taf.number, "trigger": trigger}
+        self._journal.event(SMGW, SMGW, "record", f"taf{taf.number}.record", detail=detail)
+        self._written(taf)
+        return record
 
     async def _store_readings(self) -> None:
         batch, self._unstored = self._unstored, []
+        kept, self._kept = self._kept, []
         if batch:
             await self._worker.run(self._store.add_readings, batch)
+        rows = [
+            row
+            for meter, reading in kept
+            for row in originals(meter, reading, self._recorder.time_state)
+        ]
+        if rows:
+            await self._worker.run(self._archive.add_originals, rows)
 
     async def _wait_for_due(self) -> None:
-        left_s = None
-        if self._series:
-            closes = min(s.next_due_ms + s.window_ms for _, s in self._series) + 1
-            left_s = max(0, closes - self._clock.now_ms()) / 1000 / self._clock.speed
+        close_ms, left_s = self._series.next_close_ms(), None
+        if close_ms is not None:
+            left_s = max(0, close_ms + 1 - self._clock.now_ms()) / 1000 / self._clock.speed
         try:
             async with asyncio.timeout(left_s):
                 await self._kick.wait()
         except TimeoutError:
             return  # a window has closed
+
+    def _silent(self, *meters: str) -> MeterSilent:
+        named = ", ".join(meters)
+        return MeterSilent(f"meter {named} gave no reading within {self._timeout_s:g} s")
 
     def _tell_announced(self, announcement: Announcement, now_ms: int) -> None:
         self._journal.event(
@@ -222,49 +239,10 @@ class Tariffs:
     def _tell_written(
         self, taf: TafProfile, record: Written, reading: OriginalReading, told: Announcement
     ) -> None:
-        self._tell_reading(reading, told.uuid)
-        detail = _detail(record, reading)
+        tell_reading(self._journal, reading, told.uuid)
+        detail = record_detail(record, reading)
         detail |= {"taf": 16, "event": told.event, "cls_id": told.cls_id, "source": told.source}
         self._journal.event(SMGW, SMGW, "record", "record.written", uuid=told.uuid, detail=detail)
         message = f"record {record.seq} of {taf.profile_id}: {told.event} {told.uuid}"
         self._journal.consumer(taf.final_consumer, "record.written", told.cls_id, message)
         self._written(taf)
-
-    def _tell_due(self, taf: TafProfile, slot: Slot, record: Written) -> None:
-        if slot.reading is None:
-            detail = {"profile_id": taf.profile_id, "seq": record.seq, "due_ms": slot.due_ms}
-            self._journal.event(SMGW, SMGW, "fault", "taf7.gap", ok=False, detail=detail)
-            message = f"no reading at {iso(slot.due_ms)}"
-            self._journal.consumer(
-                taf.final_consumer, "taf7.gap", taf.profile_id, message, WARNING, FAILURE
-            )
-        else:
-            self._tell_reading(slot.reading, None)
-            detail = _detail(record, slot.reading) | {"taf": 7, "due_ms": slot.due_ms}
-            self._journal.event(SMGW, SMGW, "record", "taf7.record", detail=detail)
-        self._written(taf)
-
-    def _tell_reading(self, reading: OriginalReading, uuid: str | None) -> None:
-        self._journal.event(
-            "meter",
-            SMGW,
-            "message",
-            "lmn.reading",
-            uuid=uuid,
-            detail={
-                "meter_id": reading.meter_id,
-                "captured_ms": reading.captured_ms,
-                "values": [value.as_json() for value in reading.values],
-            },
-            raw=reading.telegram,
-        )
-
-
-def _detail(record: Written, reading: OriginalReading) -> dict:
-    return {
-        "profile_id": record.profile_id,
-        "seq": record.seq,
-        "meter_id": reading.meter_id,
-        "captured_ms": record.captured_ms,
-        "values": [value.as_json() for value in reading.values],
-    }

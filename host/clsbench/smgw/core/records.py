@@ -1,24 +1,27 @@
 """Gateway records: the content that is signed, as UTF-8 JSON without blanks, keys sorted.
 
-Knows the fields of a TAF7 and a TAF16 record and how status and time state come into them.
+Knows the fields of each TAF's record and how status and time state come into them.
 Sequence numbers are given by the store, signatures made by `cms`.
 Sources: FlexMC final report (UUID, CLS-ID, text, event time beside value and sequence
 number); BSI publishes no message format for TAF16, so the field names are this project's.
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from clsbench.errors import BadInput
 from clsbench.smgw.core import status
 from clsbench.smgw.core.clock_state import TimeState
-from clsbench.smgw.core.evaluation import TafProfile
+from clsbench.smgw.core.derived import Derived
+from clsbench.smgw.core.evaluation import TAF_NUMBERS, THRESHOLD, TafProfile
 from clsbench.smgw.core.fields import FieldError, object_body, text_field, uint_field, uuid_field
 from clsbench.smgw.core.grid import Slot
-from clsbench.smgw.core.readings import OriginalReading
+from clsbench.smgw.core.readings import OriginalReading, Value
 from clsbench.smgw.core.taf16 import Announcement
 
 MAX_NAME_BYTES = 256  # of a gateway's or a profile's name
+TYPES = tuple(f"taf{number}" for number in TAF_NUMBERS)
 
 
 def taf16_record(
@@ -42,14 +45,71 @@ def taf16_record(
     }
 
 
-def taf7_record(
+def due_record(
     smgw_id: str, taf: TafProfile, seq: int, slot: Slot, time_state: TimeState
 ) -> dict[str, Any]:
-    """The record of a due time; a gap has no values, no capture time, and says NO_VALUE."""
+    """The record of a due time (TAF7, TAF14, cyclic TAF9 and 10).
+
+    A gap has no values, no capture time, and says NO_VALUE; a substitute VALUE_NOT_VALIDATED.
+    """
+    bits = [status.VALUE_NOT_VALIDATED] if slot.substitute else []
     return {
-        **_common(smgw_id, taf, seq, time_state, slot.reading),
-        "type": "taf7",
+        **_common(smgw_id, taf, seq, time_state, slot.reading, bits),
+        "type": f"taf{taf.number}",
         "due_ms": slot.due_ms,
+        "source": None,
+    }
+
+
+def state_record(
+    smgw_id: str,
+    taf: TafProfile,
+    seq: int,
+    reading: OriginalReading,
+    time_state: TimeState,
+    trigger: str,
+) -> dict[str, Any]:
+    """The record of a reading fetched or sent of itself (TAF9, TAF10). trigger: its mode."""
+    bits = [status.VALUE_TRIGGERED] if trigger == THRESHOLD else []
+    return {
+        **_common(smgw_id, taf, seq, time_state, reading, bits),
+        "type": f"taf{taf.number}",
+        "source": trigger,
+    }
+
+
+def period_record(
+    smgw_id: str,
+    taf: TafProfile,
+    seq: int,
+    meter_id: str,
+    registers: list[Derived],
+    time_state: TimeState,
+) -> dict[str, Any]:
+    """The record of a period (TAF1, TAF2, TAF6); due_ms is its end. registers: at least one.
+
+    A register that could not be formed is left out of the values and named in `missing`.
+    """
+    word = 0
+    for register in registers:
+        word |= register.status
+    return {
+        "type": f"taf{taf.number}",
+        "smgw_id": smgw_id,
+        "profile_id": taf.profile_id,
+        "seq": seq,
+        "start_ms": registers[0].start_ms,
+        "due_ms": registers[0].end_ms,
+        "captured_ms": None,
+        "meter_id": meter_id,
+        "values": [
+            Value(r.obis, r.raw, r.scaler, r.unit).as_json()
+            for r in registers
+            if r.raw is not None
+        ],
+        "missing": [r.obis for r in registers if r.raw is None],
+        "status": status.to_hex(word),
+        "time_state": time_state.state,
         "source": None,
     }
 
@@ -68,8 +128,8 @@ def read_content(content: bytes) -> dict[str, Any]:
     """
     try:
         record = object_body(json.loads(content))
-        if text_field(record, "type", 5) not in ("taf7", "taf16"):
-            raise FieldError("type: expected taf7 or taf16")
+        if text_field(record, "type", 5) not in TYPES:
+            raise FieldError(f"type: expected one of {', '.join(TYPES)}")
         for name in ("smgw_id", "profile_id"):
             text_field(record, name, MAX_NAME_BYTES)
         if uint_field(record, "seq") < 1:
@@ -89,8 +149,9 @@ def _common(
     seq: int,
     time_state: TimeState,
     reading: OriginalReading | None,
+    gateway_bits: Iterable[int] = (),
 ) -> dict[str, Any]:
-    bits = [] if time_state.valid else [status.TIME_NOT_VALID]
+    bits = [*gateway_bits, *([] if time_state.valid else [status.TIME_NOT_VALID])]
     if reading is None:
         bits.append(status.NO_VALUE)
     word = status.combine(bits, reading.meter_word if reading else 0)
@@ -100,7 +161,7 @@ def _common(
         "seq": seq,
         "captured_ms": reading.captured_ms if reading else None,
         "meter_id": reading.meter_id if reading else taf.meter_id,
-        "values": [value.as_json() for value in reading.values] if reading else [],
+        "values": [v.as_json() for v in reading.values if taf.wants(v.obis)] if reading else [],
         "status": status.to_hex(word),
         "time_state": time_state.state,
     }

@@ -128,6 +128,7 @@ class EmtResources(_Resources):
         grant = self.granted(call, rights.COMMAND_CLS, target, command.uuid)
         try:
             answer = await self._desk.submit(command, grant.tafs[0].final_consumer)
+            self._tariffs.keep_next(grant.tafs[0].meter_id)
         except CommandConflict as conflict:
             raise HttpRefusal(409, str(conflict), command.uuid) from conflict
         except ClsSilent as silent:
