@@ -51,6 +51,36 @@ def test_several_files_give_a_list_with_names(tmp_path):
     assert first["frames"] == second["frames"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        TELEGRAM.hex(),
+        TELEGRAM.hex(":").upper(),
+        TELEGRAM.hex("-", 4),
+        ", ".join(f"0x{byte:02X}" for byte in TELEGRAM),
+        "\ufeff# reading head, 9600 8N1\r\n" + TELEGRAM.hex(" ") + " # the whole telegram\r\n",
+        TELEGRAM.hex()[:33] + "\n" + TELEGRAM.hex()[33:],
+    ],
+    ids=["plain", "colons", "dashes", "C", "comments", "broken line"],
+)
+def test_hex_text_is_read_however_it_is_written(text):
+    (frame,) = json.loads(run("-", "--json", data=text.encode()))["frames"]
+    assert frame["valid"] and (frame["offset"], frame["length"]) == (0, len(TELEGRAM))
+
+
+@pytest.mark.parametrize("interpreter", ["cpython", "micropython"])
+def test_a_long_capture_is_read_whole(interpreter):
+    good = json.loads(run("-", "--json", "--on", interpreter, data=(b"\x00" + TELEGRAM) * 150))
+    assert sum(frame["valid"] for frame in good["frames"]) == 150
+    assert good["discarded"] == {"noise": 150}
+
+
+def test_a_telegram_of_many_kilobytes_is_read():
+    long = [(b"\x01\x00\x01\x08\x00\xff", bytes(240), None, None, None)] * 80
+    (frame,) = json.loads(run("-", "--json", data=telegram(b"\x01", long, 1)))["frames"]
+    assert frame["valid"] and frame["length"] > 19_000 and len(frame["entries"]) == 80
+
+
 def test_table_shows_meter_value_and_unit():
     out = run("-", data=TELEGRAM)
     assert "1EMH0098765432" in out and "-46" in out and "Wh" in out and "1 good" in out

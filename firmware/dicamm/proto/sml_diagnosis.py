@@ -6,6 +6,7 @@ clock, no words for people.
 
 from dicamm.proto.d0 import READOUT, D0Receiver
 from dicamm.proto.sml import FRAME, SmlReceiver
+from dicamm.proto.sml_transport import MAX_FRAME
 
 # findings, as `LineDiagnosis.findings` names them
 NO_BYTES = "no bytes"
@@ -29,14 +30,15 @@ _WH = 30  # DLMS unit code
 class LineDiagnosis:
     """Takes all bytes of a line and says what they show.
 
-    received: bytes so far. frames: good SML telegrams. readouts: good D0 readouts.
+    max_frame: as of SmlReceiver. received: bytes so far. frames: good SML telegrams. readouts:
+    good D0 readouts.
     """
 
-    def __init__(self):
+    def __init__(self, max_frame=MAX_FRAME):
         self.received = 0
         self.frames = 0
         self.readouts = 0
-        self._sml = SmlReceiver()
+        self._sml = SmlReceiver(max_frame)
         self._d0 = D0Receiver()
         self._first = -1
         self._various = False

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +12,22 @@ from clsbench.errors import BadInput, EnvironmentProblem
 from clsbench.hil.interpreter import find_micropython
 from clsbench.paths import firmware_dir
 
-_TIMEOUT_S = 60
-_HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF \t\r\n")
+_TIMEOUT_S = 300
+_HEAP = 16 << 20
+_HEAP_PER_BYTE = 1000
+_HEX_TEXT = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?>\s|[,;:-]|0[xX](?=[0-9a-fA-F]{2})|[0-9a-fA-F]|#.*+)*+"
+)
+_BETWEEN = re.compile(rb"\xef\xbb\xbf|0[xX]|[,;:-]|#.*")
 
 
 def read_capture(name: str) -> bytes:
-    """The bytes of a file (- is stdin); hex text is turned into what it spells."""
-    return b"".join(read_lines(name))
+    """The bytes of a file (- is stdin); hex text is turned into what it spells.
+
+    Hex text: digits with blanks, line ends, `,` `;` `:` `-` or `0x` between bytes, `#` begins a
+    comment. Raises BadInput where the file cannot be read or the text spells no whole bytes.
+    """
+    return b"".join(_pieces(name, _read(name), lines=False))
 
 
 def read_lines(name: str) -> list[bytes]:
@@ -25,14 +35,27 @@ def read_lines(name: str) -> list[bytes]:
 
     Raises BadInput where the file cannot be read or its hex text spells no whole bytes.
     """
+    return _pieces(name, _read(name), lines=True)
+
+
+def _read(name: str) -> bytes:
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise BadInput(f"file {name}: cannot be read: {error.strerror}") from error
-    if not data.strip() or not _HEX_DIGITS.issuperset(data):
+
+
+def _pieces(name: str, data: bytes, lines: bool) -> list[bytes]:
+    if not data.strip() or not _HEX_TEXT.fullmatch(data):
         return [data]
+    text = [_BETWEEN.sub(b" ", line) for line in data.splitlines()]
     try:
-        return [hex_tokens(line) for line in data.splitlines() if line.strip()]
+        try:
+            return [hex_tokens(line) for line in text if line.strip()]
+        except ValueError:
+            if lines:
+                raise
+            return [bytes.fromhex(b"".join(text).decode("ascii"))]  # broken inside a byte
     except ValueError as error:
         raise BadInput(
             f"file {name}: looks like hex text but does not spell whole bytes; give raw bytes"
@@ -54,7 +77,8 @@ def on_micropython(data: bytes, script: str) -> dict[str, Any]:
 
     Raises EnvironmentProblem where it does not run.
     """
-    command = [str(find_micropython()), script]
+    heap = _HEAP + _HEAP_PER_BYTE * len(data)  # what is found is kept until all is read
+    command = [str(find_micropython()), "-X", f"heapsize={heap}", script]
     environment = {**os.environ, "MICROPYPATH": str(firmware_dir())}
     try:
         done = subprocess.run(
@@ -63,8 +87,9 @@ def on_micropython(data: bytes, script: str) -> dict[str, Any]:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EnvironmentProblem(f"{command[0]}: the decoder did not run: {error}") from error
     if done.returncode:
+        words = (done.stdout[-1000:] + done.stderr).decode(errors="replace").split("\n")
+        last = [line.strip() for line in words if line.strip()][-1:]
         raise EnvironmentProblem(
-            f"{command[0]}: the decoder ended with {done.returncode}: "
-            + done.stderr.decode(errors="replace").strip()
+            f"{command[0]}: the decoder ended with {done.returncode}: {''.join(last)}"
         )
     return json.loads(done.stdout)

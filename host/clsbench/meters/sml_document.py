@@ -15,6 +15,7 @@ from dicamm.proto.sml_entry import SmlEntry
 from dicamm.proto.sml_transport import FRAME_DISCARDS
 
 _CHUNK = 64
+_MAX_FRAME = 0xFFFF
 
 
 def document(data):
@@ -27,8 +28,8 @@ def document(data):
     messages. Where something is wrong with the line, "diagnosis" is a list of
     {"finding", "number"}; where there are text readouts (D0), they stand in "readouts".
     """
-    receiver = SmlReceiver()
-    diagnosis = LineDiagnosis()
+    receiver = SmlReceiver(_MAX_FRAME)
+    diagnosis = LineDiagnosis(_MAX_FRAME)
     found = []
     for at in range(0, len(data), _CHUNK):
         part = data[at : at + _CHUNK]
