@@ -246,6 +246,27 @@ APPLICATION_ERRORS = {
     7: "Reserved",
     8: "Application busy",
     9: "Too many readouts",
+    0x10: "Access denied",
+    0x11: "Application or command unknown",
+    0x12: "Parameter missing or wrong",
+    0x13: "Receiver unknown",
+    0x14: "Decryption key fails",
+    0x15: "Encryption method not supported",
+    0x16: "Signature method not supported",
+}
+
+# security modes of the transport layer (EN 13757-7:2018, table 19)
+SECURITY_MODES = {
+    1: "of the maker",
+    2: "DES-CBC, vector zero",
+    3: "DES-CBC",
+    4: "AES-128-CBC, vector zero",
+    5: "AES-128-CBC",
+    7: "AES-128-CBC, derived keys",
+    8: "AES-128-CTR with CMAC",
+    9: "AES-128-GCM",
+    10: "AES-128-CCM",
+    13: "TLS",
 }
 
 # what a VIFE behind the quantity says of the value; errors are told apart, they void it

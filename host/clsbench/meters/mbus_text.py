@@ -5,6 +5,7 @@ quantity (Wh, s, m^3), with six decimals. Beside it stands the exact number, `ra
 in the unit that was sent (`unit_code`, of DLMS where it has one).
 """
 
+import re
 from typing import Any
 
 from clsbench.meters.mbus_names import (
@@ -16,10 +17,11 @@ from clsbench.meters.mbus_names import (
     MODIFIERS,
     QUANTITIES,
     RECORD_ERRORS,
+    SECURITY_MODES,
     UNITS,
 )
 from clsbench.meters.sml_document import decimal_text
-from dicamm.proto import mbus_codes, mbus_reals
+from dicamm.proto import mbus_codes, mbus_reals, wmbus
 
 Plain = dict[str, Any]
 
@@ -54,6 +56,8 @@ def readable_wireless(document: Plain) -> Plain:
 
 def _wireless(frame: Plain) -> Plain:
     told = {key: frame[key] for key in ("offset", "length", "valid", "error")}
+    if frame["error"] == wmbus.MODE:
+        told["error"] = mode_text(frame["mode"]) + " is not supported"
     if frame["link"] is None:
         return told | {"link": None, "header": None, "records": []}
     failed = frame["error"] == "application error"
@@ -167,6 +171,11 @@ def number_text(raw: int, scaler: int, *, real: bool = False) -> str:
     return decimal_text(mbus_reals.scaled(raw, scaler, wanted), wanted)
 
 
+def mode_text(mode: int) -> str:
+    """A security mode of the transport layer: "security mode 10 (AES-128-CCM)"."""
+    return f"security mode {mode} ({SECURITY_MODES.get(mode, 'reserved')})"
+
+
 def manufacturer_text(number: int) -> str:
     """The three letters of a manufacturer number (EN 62056-21, FLAG association)."""
     return "".join(chr(64 + (number >> shift & 31)) for shift in (10, 5, 0))
@@ -255,8 +264,8 @@ def _quirks(record: Plain) -> list[str]:
     kind, found = record["kind"], []
     if record["undefined"]:
         found.append("no value")
-    if kind == mbus_codes.TIME_POINT and record["text"] is None:
-        found.append("time not valid")
+    if kind == mbus_codes.TIME_POINT:
+        found += _time_quirks(record["text"])
     if kind in (mbus_codes.BCD, mbus_codes.NEGATIVE_BCD) and record["raw"] is None:
         found.append("digits above 9")
     if kind == mbus_codes.REAL and record["raw"] is None:
@@ -267,6 +276,19 @@ def _quirks(record: Plain) -> list[str]:
         codes = bytes.fromhex(record["modifiers"]).split(b"\x7f")[0]
         found += [RECORD_ERRORS[code] for code in codes if code in RECORD_ERRORS]
     return found
+
+
+def _time_quirks(text: str | None) -> list[str]:
+    """What is odd about a time as mbus_words.date gives it; 0 and all ones are "every"."""
+    if text is None:
+        return ["time not valid"]
+    time, month = re.search(r"(\d+):(\d+):(\d+)", text), re.search(r"-(\d+)-", text)
+    limits = [(23, 31), (59, 63), (59, 63)]  # greatest, and the code for every one
+    odd = time and any(
+        greatest < int(number) < every for number, (greatest, every) in zip(time.groups(), limits)
+    )
+    odd = odd or month and 12 < int(month[1]) < 15
+    return ["time out of range"] if odd else []
 
 
 def _profile(profile: Plain | None, scaler: int, factor: int, power: int) -> Plain | None:

@@ -12,6 +12,8 @@ import sys
 from dicamm.proto import wmbus
 from dicamm.proto.mbus import APPLICATION_ERROR
 from dicamm.proto.wmbus_compact import CompactFormats
+from dicamm.proto.wmbus_counters import Counters
+from dicamm.proto.wmbus_fragments import Fragments
 from dicamm.proto.wmbus_link import STRIPPED, read_link
 
 if sys.implementation.name == "micropython":
@@ -33,43 +35,90 @@ def document(pieces, key=None):
     {"frames": [...], "discarded": {reason: number}}. A piece holds one telegram or several;
     offsets count through all pieces. Bytes of which the length field promises more than
     there is are one broken frame. Data in the clear under a header that says encrypted is
-    read, and told in `quirks`; so are compact frames whose format an earlier one told.
+    read, and told in `quirks`; so are compact frames whose format an earlier one told. A
+    counter that does not rise from one telegram of a meter to the next is an error.
     """
-    found = []
-    discarded = {}
-    begin = 0
-    formats = CompactFormats()
-    for data in pieces:
-        at = 0
-        while at < len(data):
-            said = _next(data[at:], key, formats)
-            if said["link"] is None:
-                discarded[said["error"]] = discarded.get(said["error"], 0) + 1
-            said["offset"] = begin + at
-            found.append(said)
-            at += said["length"]
-        begin += len(data)
-    return {"frames": found, "discarded": discarded}
+    return WmbusReader(key).document(pieces)
 
 
-def _next(data, key, formats):
-    link, reason = read_link(data)
-    if link is None:
-        return _broken(len(data), reason)
-    said = _frame(link, key, formats)
-    if said["error"] and 0 < len(data) - link.length <= _MAX_UNCOUNTED:
-        return _longer(data, key, formats) or said
-    return said
+class WmbusReader:
+    """What must be remembered from telegram to telegram: formats, counters, fragments."""
 
+    def __init__(self, key=None):
+        self._key = key
+        self._formats = CompactFormats()
+        self._counters = Counters()
+        self._fragments = Fragments()
 
-def _longer(data, key, formats):
-    """The telegram read to the end of the bytes, past its length field; None: no better."""
-    if len(data) > _MAX_LENGTH:
-        return None
-    link, _ = read_link(bytes((len(data) - 1,)) + data[1:], STRIPPED)
-    said = _frame(link, key, formats)
-    said["quirks"].append("length_field_too_small")
-    return said if said["valid"] else None
+    def document(self, pieces):
+        """As `document`, of further pieces."""
+        found = []
+        discarded = {}
+        begin = 0
+        for data in pieces:
+            at = 0
+            while at < len(data):
+                said = self._next(data[at:])
+                if said["link"] is None:
+                    discarded[said["error"]] = discarded.get(said["error"], 0) + 1
+                said["offset"] = begin + at
+                found.append(said)
+                at += said["length"]
+            begin += len(data)
+        return {"frames": found, "discarded": discarded}
+
+    def _next(self, data):
+        link, reason = read_link(data)
+        if link is None:
+            return _broken(len(data), reason)
+        said = self._frame(link)
+        if said["error"] and 0 < len(data) - link.length <= _MAX_UNCOUNTED:
+            return self._longer(data) or said
+        return said
+
+    def _longer(self, data):
+        """The telegram read to the end of the bytes, past its length field; None: no better."""
+        if len(data) > _MAX_LENGTH:
+            return None
+        link, _ = read_link(bytes((len(data) - 1,)) + data[1:], STRIPPED)
+        said = self._frame(link)
+        said["quirks"].append("length_field_too_small")
+        return said if said["valid"] else None
+
+    def _frame(self, link):
+        telegram = wmbus.WmbusTelegram(
+            link,
+            Aes(),
+            self._key,
+            accept_clear=True,
+            formats=self._formats,
+            counters=self._counters,
+            fragments=self._fragments,
+        )
+        said = {
+            "length": link.length,
+            "error": telegram.error,
+            "link": _link(link),
+            "header": _header(telegram),
+            "mode": telegram.mode,
+            "counter": telegram.counter,
+            "authentic": telegram.authentic,
+            "quirks": telegram.quirks,
+            "code": None,
+            "more": False,
+            "records": [],
+        }
+        inside = telegram.telegram
+        if inside and not said["error"] and inside.kind == APPLICATION_ERROR:
+            said["error"] = "application error"
+            said["code"] = inside.code
+        records = telegram.records()
+        if records is not None:
+            read_records(records, said)
+            if not said["error"]:
+                self._formats.learn(inside)
+        said["valid"] = not said["error"]
+        return said
 
 
 def _broken(length, reason):
@@ -81,34 +130,6 @@ def _broken(length, reason):
         "header": None,
         "records": [],
     }
-
-
-def _frame(link, key, formats):
-    telegram = wmbus.WmbusTelegram(link, Aes(), key, accept_clear=True, formats=formats)
-    said = {
-        "length": link.length,
-        "error": telegram.error,
-        "link": _link(link),
-        "header": _header(telegram),
-        "mode": telegram.mode,
-        "counter": telegram.counter,
-        "authentic": telegram.authentic,
-        "quirks": telegram.quirks,
-        "code": None,
-        "more": False,
-        "records": [],
-    }
-    inside = telegram.telegram
-    if inside and not said["error"] and inside.kind == APPLICATION_ERROR:
-        said["error"] = "application error"
-        said["code"] = inside.code
-    records = telegram.records()
-    if records is not None:
-        read_records(records, said)
-        if not said["error"]:
-            formats.learn(inside)
-    said["valid"] = not said["error"]
-    return said
 
 
 def _link(link):
