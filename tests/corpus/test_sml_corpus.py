@@ -91,7 +91,7 @@ def test_device_reads_every_valid_frame_and_entry(item, reader):
 
 
 def device_entry(entry):
-    keys = ("obis", "value", "text", "raw_sent")
+    keys = ("obis", "scaler", "value", "text", "raw_sent")
     return {**numbers(entry), **{key: entry[key] for key in keys}}
 
 
@@ -99,6 +99,7 @@ def wanted_device_entry(entry):
     return {
         **numbers(entry),
         "obis": entry["obis"],
+        "scaler": entry["scaler"],
         "value": entry.get("value_corrected", entry.get("value")),
         "text": entry.get("text"),
         "raw_sent": entry["raw"],

@@ -168,7 +168,7 @@ def test_list_as_value_is_passed_over():
 
 def test_missing_scaler_unit_status_and_time():
     entry = only_entry("77 07 0100600500ff 01 01 01 01 65 001c0104 01")
-    assert (entry.scaler, entry.unit, entry.status, entry.val_time) == (0, None, None, None)
+    assert (entry.scaler, entry.unit, entry.status, entry.val_time) == (None, None, None, None)
 
 
 def test_times_with_and_without_choice():

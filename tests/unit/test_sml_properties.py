@@ -22,11 +22,17 @@ def test_what_the_meter_encodes_is_what_both_readers_read(sent, server):
     (kind, _, _, read), *more = events([data])[0]
     assert (kind, more, read["server_id"]) == (FRAME, [], server.hex())
     plain = [
-        (raw.hex() if isinstance(raw, bytes) else raw, scaler or 0, unit, status)
+        (raw.hex() if isinstance(raw, bytes) else raw, scaler, unit, status)
         for _, raw, scaler, unit, status in sent
     ]
-    for entries in (read["entries"], frames(data)[0]["entries"]):
-        assert [(e["raw_sent"], e["scaler"], e["unit"], e["status"]) for e in entries] == plain
+    assert _fields(read["entries"]) == plain
+    assert _fields(frames(data)[0]["entries"]) == [
+        (raw, scaler or 0, *more) for raw, scaler, *more in plain
+    ]
+
+
+def _fields(entries):
+    return [(e["raw_sent"], e["scaler"], e["unit"], e["status"]) for e in entries]
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)  # a CRC misses 1 in 65536

@@ -206,7 +206,7 @@ def _same_as_second_reader(found: list[Any], stream: bytes) -> None:
 
 def _numbers(entry: dict[str, Any]) -> tuple[Any, ...]:
     keys = ("raw", "raw_sent", "scaler", "unit", "status", "val_time")
-    return tuple(_plain(entry[key]) for key in keys)
+    return tuple(_plain({**entry, "scaler": entry["scaler"] or 0}[key]) for key in keys)
 
 
 def _plain(value: Any) -> Any:

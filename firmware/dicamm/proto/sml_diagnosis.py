@@ -136,9 +136,10 @@ def is_coarse(entries):
             return False
         number = isinstance(entry.raw, int) and not isinstance(entry.raw, bool)
         if number and entry.unit == _WH and kind[1] == 8:
-            if not _is_whole_kwh(entry.raw, entry.scaler):
+            scaler = entry.scaler or 0
+            if not _is_whole_kwh(entry.raw, scaler):
                 return False
-            seen = seen or entry.raw != 0 or entry.scaler >= 3
+            seen = seen or entry.raw != 0 or scaler >= 3
     return seen
 
 

@@ -130,11 +130,9 @@ class Elements:
         return self._listed()
 
     def scaler(self):
-        """A power of ten that fits a signed byte; 0 where it is absent."""
+        """A power of ten that fits a signed byte, or None where it is absent."""
         number = self.number()
-        if number is None:
-            return 0
-        if not -128 <= number <= 127:
+        if number is not None and not -128 <= number <= 127:
             raise MalformedError
         return number
 

@@ -39,7 +39,7 @@ def read_entries(pos: int, t: int, number: int, home) -> int:
     """Goes on for `read_list` with the entries from `pos` on; t: bytes of `seen` looked at.
 
     number: 1 as long as all is as before, 2 an octet string is not, 4 the time is worth a note.
-    In `places` stand of every entry, as stored last, width, unit, scaler (0x100: absent) and
+    In `places` stand of every entry, as stored last, width, unit and scaler (0x100: absent) and
     1 for a status, 2 for a time, 4 for quirks, 8 for a signature; all bits set where nothing is
     known. An entry of another form is read by a function in bytecode; `seen` has _ODD for it.
     """
@@ -158,7 +158,7 @@ def read_entries(pos: int, t: int, number: int, home) -> int:
                     entry.unit = home[_HOME_NONE]
                 else:
                     entry.unit = size
-            size = 0  # scaler
+            size = 0x100  # scaler
             byte = frame[pos]
             pos += 1
             if byte == 0x52:
@@ -168,9 +168,12 @@ def read_entries(pos: int, t: int, number: int, home) -> int:
                 break
             if places[slot + 2] != size:
                 places[slot + 2] = size
-                if size > 127:
-                    size -= 256
-                entry.scaler = size
+                if size == 0x100:
+                    entry.scaler = home[_HOME_NONE]
+                else:
+                    if size > 127:
+                        size -= 256
+                    entry.scaler = size
             byte = frame[pos]  # value
             pos += 1
             size = (byte & 15) - 1

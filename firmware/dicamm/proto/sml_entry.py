@@ -108,8 +108,9 @@ class SmlFrame:
 
 
 class SmlEntry:
-    """One entry of a value list: value = raw * 10**scaler in unit (DLMS code, None: not sent).
+    """One entry of a value list: value = raw * 10**scaler in unit (a DLMS code).
 
+    scaler, unit: None where they were not sent; without a scaler, raw is the value.
     obis: 6 bytes. raw: int, bool, bytes (octet string), (choice, number) for a time, or None;
     corrected where the meter is known to send it wrong, `raw_sent` is as sent. width: bytes
     of the value as sent. status: int or None. val_time: None or (choice, number) with choice
@@ -124,7 +125,7 @@ class SmlEntry:
         status=None,
         val_time=None,
         unit=None,
-        scaler=0,
+        scaler=None,
         raw=None,
         width=0,
         signature=None,

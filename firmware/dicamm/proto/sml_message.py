@@ -267,7 +267,7 @@ def read_entry(data, at):
         pos += 1
     else:
         return _read_elements(data, at)
-    scaler = 0
+    scaler = None
     byte = data[pos]
     if byte == 0x52:
         scaler = data[pos + 1]

@@ -157,7 +157,7 @@ def _entry(entry):
         "raw_sent": _plain(entry.raw_sent),
         "scaler": entry.scaler,
         "unit": entry.unit,
-        "value": decimal_text(entry.raw, entry.scaler) if number else None,
+        "value": decimal_text(entry.raw, entry.scaler or 0) if number else None,
         "status": entry.status,
         "val_time": _time(entry.val_time),
         "text": _text(entry.raw),
