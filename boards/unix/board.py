@@ -21,13 +21,15 @@ SETTINGS = "/"
 HAS_TLS = True
 
 PIN_RELAY = 2
+PIN_TAMPER = 3  # the bench drives it high when the housing is open
+PIN_POWER_FAIL = 4  # and this one, when the supply is about to fail
 PIN_LED = 25
 BUS_UART = 0
 RECORD_SECTORS = 44  # 180 kB: a week of quarter hours and 100 events a day
 
 
 class Ports:
-    """clock, bus, relay, led, flash, watchdog, console, reset_cause."""
+    """clock, bus, relay, tamper, power_fail, led, flash, watchdog, console, reset_cause."""
 
 
 def ports(settings):
@@ -37,6 +39,8 @@ def ports(settings):
     uart = machine.UART(BUS_UART, settings.baud, bits=8, parity=None, stop=1)
     made.bus = Rs485(uart, settings.baud, bits_per_char=10)
     made.relay = Relay(machine.Pin(PIN_RELAY, machine.Pin.OUT))
+    made.tamper = machine.Pin(PIN_TAMPER, machine.Pin.IN).value
+    made.power_fail = machine.Pin(PIN_POWER_FAIL, machine.Pin.IN).value
     made.led = Led(machine.Pin(PIN_LED, machine.Pin.OUT))
     chip = norflash.NorFile(os.getenv("HIL_NOR"), RECORD_SECTORS)
     made.flash = FlashRegion(chip, RECORD_SECTORS)

@@ -12,13 +12,13 @@ INFO = "info"  # the normal course of things
 WARNING = "warning"  # refused or degraded; the device copes alone
 FAULT = "fault"  # somebody has to look
 
-_EVENTS = "begin|end|change|refused|failsafe|tamper|power-fail|boot"
+_EVENTS = "begin|end|change|refused|failsafe|tamper|power-fail|boot|meter-fault"
 _RESETS = "power on|reset pin or button|watchdog|deep sleep|software"
 
 # number -> (name, severity, text)
 CODES = {
     codes.OK: ("OK", INFO, "done"),
-    codes.UNKNOWN_ACTION: ("UNKNOWN_ACTION", WARNING, "the action is neither begin nor end"),
+    codes.UNKNOWN_ACTION: ("UNKNOWN_ACTION", WARNING, "the action is not begin, end or change"),
     codes.BAD_UUID: ("BAD_UUID", WARNING, "the UUID is missing or not 16 bytes"),
     codes.OTHER_OPEN: ("OTHER_OPEN", WARNING, "another transaction is open"),
     codes.NOT_OPEN: ("NOT_OPEN", WARNING, "no transaction with this UUID is open"),
@@ -151,6 +151,16 @@ CODES = {
         "POWER_FAIL_FOUND",
         WARNING,
         "a transaction was open when power failed, its end is recorded now",
+    ),
+    codes.INPUT_ACTIVE: (
+        "INPUT_ACTIVE",
+        FAULT,
+        "the input for {event|?|" + _EVENTS + "} is active, the relay stays open",
+    ),
+    codes.INPUT_QUIET: (
+        "INPUT_QUIET",
+        INFO,
+        "the input for {event|?|" + _EVENTS + "} is quiet again",
     ),
 }
 

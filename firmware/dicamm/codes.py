@@ -72,8 +72,15 @@ TASK_RESTARTED = const(71)
 TASK_HUNG = const(72)
 HANDED_OVER = const(73)
 POWER_FAIL_FOUND = const(74)
+INPUT_ACTIVE = const(75)
+INPUT_QUIET = const(76)
 
 
 def from_modbus(error):
     """The code for an error of `proto.modbus` (index of its ERROR_NAMES, 0 none: OK)."""
     return METER_TIMEOUT - 1 + error if error else OK
+
+
+def without_reading(code):
+    """Whether the code says that the meter gives no reading now."""
+    return code == METER_UNHEALTHY or METER_TIMEOUT <= code <= METER_VALUE

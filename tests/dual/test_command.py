@@ -40,8 +40,8 @@ def test_text_and_time_may_be_absent():
     assert number == 0 and command.text == "" and command.event_ms is None
 
 
-def test_begin_and_end_are_the_only_actions():
-    for action in ("", "Begin", "change", "failsafe", None, 1, True, b"begin", [], {}, ["end"]):
+def test_begin_end_and_change_are_the_only_actions():
+    for action in ("", "Begin", "changed", "failsafe", None, 1, True, b"begin", [], {}, ["end"]):
         assert code(action=action) == codes.UNKNOWN_ACTION, action
 
 

@@ -1,7 +1,8 @@
 """The device record byte by byte, as `docs/wire.cddl` has it."""
 
 from dicamm.metering import record
-from dicamm.metering.reading import Reading
+from dicamm.metering.legal_time import LegalTime
+from dicamm.metering.reading import Reading, taken
 from dicamm.proto import cbor
 
 UUID = bytes(range(16))
@@ -107,6 +108,38 @@ def test_the_reading_is_left_as_it_was():
     assert taken.value(bytes(6)) is None
 
 
+def test_missing_quarter_hours_are_a_range_without_values_and_with_a_cause():
+    nothing = reading(values=[], status=record.NO_VALUES)
+    made = record.encode(
+        1, 7, IDENTITY, nothing, bytes(8), event_ms=T_MS, first_due_ms=T_MS - 900000, cause=20
+    )
+    assert made == spelt(
+        "ac",  # a map of twelve
+        "01 01",
+        "02 07",
+        CLS_ID_HEX,
+        METER_ID_HEX,
+        "08 80",
+        "09 1b 0000019df20e0ba0",
+        "0a 1b 0000019df20e0ba0",
+        "0b 82 01 18fa",
+        "0c 01",
+        "0d 48 0000000000000000",
+        "0e 1b 0000019df2005000",
+        "0f 14",
+    )
+
+
+def test_a_reading_without_values_says_so_and_when_it_was_not_taken():
+    time = LegalTime()
+    assert taken([], time, 5).captured_ms is None and taken([], time, 5).time_state == 0
+    time.learn(T_MS, 9, 1000, 1000)
+    nothing = taken([], time, 3000)
+    assert (nothing.captured_ms, nothing.bound_ms) == (T_MS + 2000, 11)
+    assert nothing.status == record.NO_VALUES and nothing.time_state == 1
+    assert taken([(OBIS, 1, 0, 30)], time, 3000).status == 0
+
+
 def test_the_largest_record_fits_in_its_slot():
     """Seal of 32 bytes, key id of 14, the longest text, three values of eight bytes."""
     values = [(OBIS, 1 << 62, -3, 255)] * 3
@@ -121,6 +154,7 @@ def test_the_largest_record_fits_in_its_slot():
         record.POWER_FAIL,
         "x" * record.MAX_TEXT,
         last,
+        cause=255,
     )
     assert len(made) + 62 <= 500  # bytes of a journal slot for the sealed record
 
@@ -135,6 +169,7 @@ def test_every_event_has_its_number_and_name():
         6: "tamper",
         7: "power-fail",
         8: "boot",
+        9: "meter-fault",
     }
     assert [record.EVENT_NAMES[event] for event in record.ENDS] == [
         "end",

@@ -50,7 +50,7 @@ NO_RECORDS = [
     TAF16 | {1: -1},
     TAF16 | {2: 14},
     TAF16 | {3: bytes(15)},
-    TAF16 | {4: 9},
+    TAF16 | {4: 10},
     TAF16 | {5: "x" * 65},
     TAF16 | {5: ""},
     TAF16 | {8: [[bytes(5), 1, 0, 30]]},
@@ -142,11 +142,15 @@ def test_records_of_the_device_fit_the_cddl():
     identity = (TAF16[6], TAF16[7])
     known = Reading(TAF16[8], UTC_MS, 5000, 0, 1, 500)
     unset = Reading(TAF16[8], None, 5000, 0, 0, None)
+    nothing = Reading([], UTC_MS, 5000, record.NO_VALUES | record.STEPPED, 2, 30000)
     for payload in (
         record.encode(1, 16, identity, known, bytes(8), bytes(16), 1, "text", UTC_MS),
         record.encode(2, 16, identity, known, bytes(8), bytes(16), 2, "", None),
         record.encode(3, 16, identity, unset, bytes(8), bytes(16), 7, None, None),
         record.encode(4, 7, identity, known, bytes(8), None, None, None, UTC_MS),
+        record.encode(5, 7, identity, nothing, bytes(8), event_ms=UTC_MS, cause=70),
+        record.encode(6, 7, identity, nothing, bytes(8), event_ms=UTC_MS, first_due_ms=9, cause=1),
+        record.encode(7, 16, identity, nothing, bytes(8), bytes(16), record.METER_FAULT, cause=20),
     ):
         RECORD.validate_cbor(payload)
 

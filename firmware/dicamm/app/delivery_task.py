@@ -1,4 +1,4 @@
-"""Everything between device and gateway: time, announcements, records out, commands in.
+"""Between device and gateway: announcements, records out, commands in (time: app.time_task).
 
 Two tasks, each with a connection of its own, so that the long poll for commands never
 holds up an announcement.
@@ -11,7 +11,6 @@ from dicamm.app.records import event_fields
 from dicamm.control.command import Answer, parse, uuid_from_text
 from dicamm.link.han import HanError
 
-TIME_EVERY_MS = 60000  # board time; TR-03109-1 detail specification: at most once a minute
 BATCH = 6
 COMMAND_WAIT_MS = 15000
 BACKOFF_MS = (100, 200, 500, 1000, 2000, 5000)  # real time
@@ -37,25 +36,21 @@ class Backoff:
 
 
 class Delivery:
-    """Fetches time, announces events oldest first, delivers records until acknowledged.
+    """Announces events oldest first, delivers records until acknowledged.
 
     Oldest first, each once, then again what the gateway says it lacks: also what it had
     acknowledged, as long as the journal holds it. A record that the gateway refuses stays
     unacknowledged and does not hold up those behind it.
     """
 
-    def __init__(self, client, journal, mac0, legal_time, clock, log, jitter):
+    def __init__(self, client, journal, mac0, log, jitter):
         self._client = client
         self._journal = journal
         self._mac0 = mac0
-        self._time = legal_time
-        self._clock = clock
         self._log = log
         self._backoff = Backoff(jitter)
         self._work = asyncio.Event()
-        self._next_time_ms = 0
         self._last_code = 0
-        self._state = None
         self._sent = 0  # highest number the gateway has had since the start
         self._lacking = None  # (from, to) that it asks for again
         self._from = 1  # all from here on are in the journal
@@ -80,23 +75,9 @@ class Delivery:
                 await self._nap()
 
     async def _round(self):
-        if self._clock.mono_ms() >= self._next_time_ms:
-            await self._fetch_time()
         if await self._announce():
             return True
         return await self._deliver()
-
-    async def _fetch_time(self):
-        sent_ms = self._clock.mono_ms()
-        utc_ms, bound_ms = await self._client.time()
-        received_ms = self._clock.mono_ms()
-        self._time.learn(utc_ms, bound_ms, sent_ms, received_ms)
-        state = self._time.state(received_ms)
-        if state != self._state:
-            self._state = state
-            self._log.write(codes.TIME_STATE, state, self._time.bound_ms(received_ms))
-        if self._time.utc_ms(received_ms) is not None:
-            self._next_time_ms = received_ms + TIME_EVERY_MS
 
     async def _announce(self):
         seq = self._journal.unannounced()
@@ -156,10 +137,8 @@ class Delivery:
         return range(first, min(last, journal.newest, first + BATCH - 1) + 1)
 
     async def _nap(self):
-        left_ms = (self._next_time_ms - self._clock.mono_ms()) // self._clock.speed
-        nap_ms = max(5, min(left_ms, 1000))
         try:
-            await asyncio.wait_for_ms(self._work.wait(), nap_ms)
+            await asyncio.wait_for_ms(self._work.wait(), 1000)
         except asyncio.TimeoutError:
             pass
         self._work.clear()

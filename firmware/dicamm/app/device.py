@@ -8,23 +8,27 @@ from dicamm import VERSION, codes
 from dicamm.app import records
 from dicamm.app.bus import Bus
 from dicamm.app.control_task import Controller
-from dicamm.app.delivery_task import CommandPoll, Delivery
+from dicamm.app.delivery_task import Backoff, CommandPoll, Delivery
 from dicamm.app.journal_task import JournalKeeper
 from dicamm.app.log import Log
 from dicamm.app.meter_task import Meter
 from dicamm.app.recorder import Recorder
 from dicamm.app.supervisor import Supervisor
 from dicamm.app.taf7_task import QuarterHours
+from dicamm.app.time_task import TimeKeeper
+from dicamm.control.answered import REMEMBERED
 from dicamm.control.command import uuid_text
 from dicamm.control.interlock import Interlock
 from dicamm.link.bench import BenchLink
 from dicamm.link.han import HanClient
 from dicamm.metering.grid import QuarterHourGrid
 from dicamm.metering.legal_time import LegalTime
+from dicamm.metering.record import POWER_FAIL, TAMPER
 from dicamm.proto.cose import Mac0
 from dicamm.store.journal import Journal
 
 PROTOCOL = 1
+INPUTS = {TAMPER: "tamper", POWER_FAIL: "power_fail"}  # event -> port, where the board has one
 
 
 class Device:
@@ -38,11 +42,12 @@ class Device:
         self.log = Log(ports.clock)
         self.interlock = Interlock(ports.relay)
         self.legal_time = LegalTime(settings.drift_ppm)
+        self.time_keeper = TimeKeeper(self.legal_time, ports.clock, self.log)
         self.journal = Journal(ports.flash, erase_inline=False)
         self.journal.erase_ahead()  # nothing is on the bus yet
         self.mac0 = Mac0(settings.read_file("records.key"), settings.device_id.encode())
         identity = (settings.cls_id, settings.meter_id)
-        self.recorder = Recorder(self.journal, self.mac0, identity)
+        self.recorder = Recorder(self.journal, self.mac0, identity, self.legal_time)
         self.bus = Bus(ports.bus, ports.clock, settings.bus_timeout_ms, settings.bus_tries)
         self.meter = Meter(settings, self.bus, ports.clock, self.legal_time, self.log)
         self.controller = Controller(
@@ -55,8 +60,12 @@ class Device:
             self.log,
             ports.led,
         )
-        events, last_due_ms = records.recent(self.journal, self.mac0)
+        events, last_due_ms = records.recent(self.journal, self.recorder, REMEMBERED)
         self.controller.recover(events)
+        for event in INPUTS:
+            is_active = getattr(ports, INPUTS[event], None)
+            if is_active is not None:
+                self.controller.watch_input(event, is_active)
         self.quarter_hours = QuarterHours(
             QuarterHourGrid(last_due_ms),
             self.meter,
@@ -82,6 +91,7 @@ class Device:
             supervisor.add("meter", self.meter.run, 10000 + poll_ms)
             supervisor.add("control", self.controller.run, 10000)
             supervisor.add("taf7", self.quarter_hours.run, 10000)
+            supervisor.add("time", self.time_keeper.run, 30000)
             supervisor.add("link", self.link.run, 5000)
             keeper = JournalKeeper(self.journal, self.bus, self.ports.clock)
             supervisor.add("journal", keeper.run, 10000)
@@ -99,12 +109,12 @@ class Device:
         host = self.settings.gateway_name
         first, second = HanClient(self._connect, host), HanClient(self._connect, host)
         self.clients = [first, second]
+        self.time_keeper.client = first
+        self.time_keeper.backoff = Backoff(_jitter)
         delivery = Delivery(
             first,
             self.journal,
             self.mac0,
-            self.legal_time,
-            self.ports.clock,
             self.log,
             _jitter,
         )
@@ -197,7 +207,7 @@ class BenchService:
     def set_time(self, utc_ms, bound_ms):
         """Sets UTC on a bench without a gateway."""
         now_ms = self._device.ports.clock.mono_ms()
-        self._device.legal_time.learn(utc_ms, bound_ms, now_ms, now_ms)
+        self._device.time_keeper.learn(utc_ms, bound_ms, now_ms, now_ms, True)
 
     def acknowledge(self, seq):
         """Records up to `seq` are safe with the host; returns up to which they may give way, None

@@ -6,7 +6,7 @@ from dicamm import codes
 from dicamm.app.bus import BusRequest
 from dicamm.app.log import nobody
 from dicamm.metering.meter import MeterProfile
-from dicamm.metering.reading import Reading
+from dicamm.metering.reading import taken
 from dicamm.proto import obis
 
 FAULT_AFTER = 2  # failed cycles until the meter counts as dead
@@ -93,15 +93,7 @@ class Meter:
         self._judge(error)
         if error:
             return None, error
-        state = self._time.state(captured_ms)
-        return Reading(
-            values,
-            self._time.utc_ms(captured_ms),
-            captured_ms,
-            0,
-            state,
-            self._time.bound_ms(captured_ms),
-        ), 0
+        return taken(values, self._time, captured_ms), 0
 
     async def _collect(self, name, urgent):
         wanted, plan = self._plans[name]

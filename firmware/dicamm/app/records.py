@@ -4,8 +4,6 @@ from dicamm.control.command import uuid_text
 from dicamm.metering import record
 from dicamm.proto import cbor
 
-START_SCAN = 128  # newest records looked at after a restart
-
 
 def event_fields(mac0, sealed):
     """What the gateway is told of a TAF16 record (keys of the HAN interface)."""
@@ -20,20 +18,32 @@ def event_fields(mac0, sealed):
     }
 
 
-def recent(journal, mac0):
+def recent(journal, recorder, most):
     """(events, last_due_ms): the newest TAF16 records, oldest first, as (seq, uuid, event), and
-    the due time of the newest TAF7 record or None."""
+    the newest due time that a TAF7 record names, or None.
+
+    `most` of them, and more only until one is a begin or an end: what is open never goes unseen,
+    however long ago it began.
+    """
     events = []
     last_due_ms = None
-    newest = journal.newest
-    for seq in range(newest, max(0, journal.oldest - 1, newest - START_SCAN), -1):
-        sealed = journal.read(seq)
-        if sealed is None:
+    switched = False
+    for seq in range(journal.newest, max(0, journal.oldest - 1), -1):
+        if len(events) >= most and switched and last_due_ms is not None:
+            break
+        kind = journal.kind(seq)
+        wanted = len(events) < most or not switched
+        if not (wanted if kind == record.TAF16 else kind and last_due_ms is None):
             continue
-        fields = cbor.decode(mac0.open(sealed))
-        if fields[record.TAF] == record.TAF16:
-            events.append((seq, fields[record.UUID], fields[record.EVENT]))
-        elif last_due_ms is None:
+        fields = recorder.fields(seq)
+        if fields is None:
+            continue
+        if kind != record.TAF16:
             last_due_ms = fields[record.EVENT_MS]
+            continue
+        event = fields[record.EVENT]
+        if len(events) < most or event == record.BEGIN or event in record.ENDS:
+            events.append((seq, fields[record.UUID], event))
+        switched = switched or event == record.BEGIN or event in record.ENDS
     events.reverse()
     return events, last_due_ms

@@ -7,12 +7,13 @@ from dicamm import codes
 from dicamm.metering import record
 from dicamm.metering.legal_time import is_utc_ms
 
-ACTIONS = {"begin": record.BEGIN, "end": record.END}
+ACTIONS = {"begin": record.BEGIN, "end": record.END, "change": record.CHANGE}
 
 
 class Command:
-    """action: record.BEGIN or record.END; uuid: 16 bytes of the transaction; text: up to 64
-    bytes of UTF-8; event_ms: UTC the caller gave for the event, or None."""
+    """action: record.BEGIN, END or CHANGE (of a limit); uuid: 16 bytes of the transaction, or of
+    the change; text: up to 64 bytes of UTF-8; event_ms: UTC the caller gave for the event, or
+    None."""
 
     def __init__(self, action, uuid, text, event_ms):
         self.action = action

@@ -3,6 +3,8 @@
 Knows no bus and no record: both are made from or into readings elsewhere.
 """
 
+from dicamm.metering.record import NO_VALUES
+
 
 class Reading:
     """What the meter said at one moment.
@@ -11,7 +13,7 @@ class Reading:
         the value is raw * 10**scaler in that unit, exact.
     captured_ms: UTC Unix milliseconds, or None while the time is unset.
     captured_mono_ms: milliseconds since boot, of the same moment.
-    status: the meter status word, 0 when nothing is to be said.
+    status: bits as in `record`, 0 when nothing is to be said.
     time_state: legal_time.UNSET, SYNCHRONISED or HOLDOVER.
     bound_ms: largest deviation of captured_ms, or None while that is unknown.
     """
@@ -30,3 +32,16 @@ class Reading:
             if code == obis:
                 return raw, scaler, unit
         return None
+
+
+def taken(values, legal_time, mono_ms):
+    """The Reading of `values` at a monotonic instant, as `legal_time` places it. Without values:
+    what stands in a record for which the meter gave none."""
+    return Reading(
+        values,
+        legal_time.utc_ms(mono_ms),
+        mono_ms,
+        0 if values else NO_VALUES,
+        legal_time.state(mono_ms),
+        legal_time.bound_ms(mono_ms),
+    )

@@ -18,6 +18,12 @@ EVENT_MS = 10  # TAF16: the time the caller gave for the event; TAF7: the due ti
 TIME_STATE = 11
 STATUS = 12
 PREVIOUS = 13
+FIRST_DUE_MS = 14  # TAF7 without values: the first of the missing due times, if not the last
+CAUSE = 15  # why: a number of dicamm.codes; left out where nothing is to be explained
+
+# bits of key 12
+NO_VALUES = 1  # the meter gave none; key 9 is the time of the record
+STEPPED = 2  # since the record before, the clock was found wrong by more than its bound and set
 
 TAF7 = 7
 TAF16 = 16
@@ -31,6 +37,7 @@ FAILSAFE = 5
 TAMPER = 6
 POWER_FAIL = 7
 BOOT = 8
+METER_FAULT = 9
 
 ENDS = (END, FAILSAFE, TAMPER, POWER_FAIL)  # events that close a transaction
 MAX_TEXT = 64
@@ -44,15 +51,28 @@ EVENT_NAMES = {
     TAMPER: "tamper",
     POWER_FAIL: "power-fail",
     BOOT: "boot",
+    METER_FAULT: "meter-fault",
 }
 
 
-def encode(seq, taf, identity, reading, previous, uuid=None, event=None, text=None, event_ms=None):
+def encode(
+    seq,
+    taf,
+    identity,
+    reading,
+    previous,
+    uuid=None,
+    event=None,
+    text=None,
+    event_ms=None,
+    first_due_ms=None,
+    cause=0,
+):
     """The payload of a record.
 
     identity: (cls_id, meter_id). reading: `reading.Reading`, its values are
     [obis, raw, scaler, unit]. previous: the first 8 bytes of SHA-256 of the sealed record
-    before, zeros for the first. event_ms: see EVENT_MS.
+    before, zeros for the first. event_ms, first_due_ms, cause: see EVENT_MS and those behind.
     """
     fields = {
         SEQ: seq,
@@ -74,4 +94,8 @@ def encode(seq, taf, identity, reading, previous, uuid=None, event=None, text=No
         fields[TEXT] = text
     if event_ms is not None:
         fields[EVENT_MS] = event_ms
+    if first_due_ms is not None:
+        fields[FIRST_DUE_MS] = first_due_ms
+    if cause:
+        fields[CAUSE] = cause
     return cbor.encode(fields)

@@ -24,13 +24,15 @@ EVENTS = {
     6: "tamper",
     7: "power-fail",
     8: "boot",
+    9: "meter-fault",
 }
 ENDS = ("end", "failsafe", "tamper", "power-fail")
+NO_VALUES, STEPPED = 1, 2  # bits of the status
 TIME_STATES = {0: "unset", 1: "synchronised", 2: "holdover"}
 _HMAC_256 = 5
 _MAC0_TAG = 17
 _KINDS = {1: int, 2: int, 3: bytes, 4: int, 5: str, 6: str, 7: str, 8: list, 9: int, 10: int}
-_KINDS |= {11: list, 12: int, 13: bytes}
+_KINDS |= {11: list, 12: int, 13: bytes, 14: int, 15: int}
 
 
 class SealBroken(ClsbenchError):
@@ -49,7 +51,11 @@ class Value:
 
 @dataclass(frozen=True)
 class DeviceRecord:
-    """One verified record. Times are Unix milliseconds; None where the device had none."""
+    """One verified record. Times are Unix milliseconds; None where the device had none.
+
+    first_due_ms: a TAF7 record without values says that there is no reading for the quarter
+    hours from this one to event_ms. cause: why, a number of dicamm.codes; 0 where none is given.
+    """
 
     seq: int
     taf: int
@@ -67,6 +73,8 @@ class DeviceRecord:
     previous: bytes
     sealed: bytes
     device_id: str
+    first_due_ms: int | None = None
+    cause: int = 0
 
     def value(self, obis: str) -> Value | None:
         """The value with this OBIS code, or None."""
@@ -74,7 +82,7 @@ class DeviceRecord:
 
     def document(self) -> dict[str, Any]:
         """The record as JSON-able data, with the names of the wire format."""
-        return {
+        document = {
             "seq": self.seq,
             "taf": self.taf,
             "uuid": self.uuid,
@@ -91,6 +99,11 @@ class DeviceRecord:
             "status": self.status,
             "previous": self.previous.hex(),
         }
+        if self.first_due_ms is not None:
+            document["first_due_ms"] = self.first_due_ms
+        if self.cause:
+            document["cause"] = self.cause
+        return document
 
 
 def open_record(sealed: bytes, key: bytes) -> DeviceRecord:
@@ -189,8 +202,9 @@ def _against(record: DeviceRecord, before: list[DeviceRecord]) -> list[tuple[str
 
 
 def _earlier(record: DeviceRecord, before: DeviceRecord) -> bool:
-    """True when even the stated bounds of both clocks do not explain the order of times."""
-    if record.captured_ms is None or before.captured_ms is None:
+    """True when even the stated bounds of both clocks do not explain the order of times, and the
+    device does not say that its clock was set in between."""
+    if record.captured_ms is None or before.captured_ms is None or record.status & STEPPED:
         return False
     slack_ms = (record.bound_ms or 0) + (before.bound_ms or 0)
     return record.captured_ms + slack_ms < before.captured_ms
@@ -255,4 +269,6 @@ def _from_fields(fields: dict[int, Any], sealed: bytes, device_id: str) -> Devic
         previous=fields[13],
         sealed=sealed,
         device_id=device_id,
+        first_due_ms=fields.get(14),
+        cause=fields.get(15, 0),
     )

@@ -16,7 +16,7 @@ from clsbench.device.findings import (
 )
 
 QUARTER_MS = 900_000
-_ALONE = ("failsafe", "tamper")  # also told of while no transaction is open
+_ALONE = ("failsafe", "tamper", "power-fail")  # also told of while no transaction is open
 
 
 @dataclass(frozen=True)

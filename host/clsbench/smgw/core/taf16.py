@@ -15,7 +15,17 @@ from clsbench.smgw.core.fields import FieldError, object_body, text_field, uint_
 from clsbench.smgw.core.profiles import TafProfile
 from clsbench.smgw.core.readings import OriginalReading
 
-EVENTS = ("begin", "end", "change", "refused", "failsafe", "tamper", "power-fail", "boot")
+EVENTS = (
+    "begin",
+    "end",
+    "change",
+    "refused",
+    "failsafe",
+    "tamper",
+    "power-fail",
+    "boot",
+    "meter-fault",
+)
 MAX_TEXT_BYTES = 64
 
 HAN = "han"
