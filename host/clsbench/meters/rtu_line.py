@@ -2,7 +2,8 @@
 
 Knows time and file descriptors, no meter. Paced, a request counts as received when its last
 character would be over, a reply begins 3.5 characters later, and its n-th byte leaves n characters
-after that, never before. Unpaced, everything goes out at once.
+after that, never before. What a pty takes to carry the request is measured and allowed for.
+Unpaced, everything goes out at once.
 """
 
 import errno
@@ -25,6 +26,7 @@ _READ = 4096
 _IDLE_S = 0.02  # unpaced: a quiet line after this; paced: 3.5 characters, but never less than
 _COALESCE_NS = 1_000_000  # bytes in the middle of a reply may wait this long for the next ones
 _OVERSLEEP_NS = 120_000  # a sleep may end so late: the last bit of a reply is waited out awake
+_TRIALS = 8  # of a new pty's transit time
 _SPEEDS = {
     getattr(termios, name): int(name[1:])
     for name in dir(termios)
@@ -88,6 +90,19 @@ class _Pty:
         """What the program at the other end has set."""
         return _SPEEDS.get(termios.tcgetattr(self.fd)[5])
 
+    def transit_ns(self) -> int:
+        """How long a byte takes through the pty at the least: so much earlier than it is seen was
+        it sent. To be asked before anybody else uses the pty."""
+        best = 1_000_000_000
+        for _ in range(_TRIALS):
+            begin = time.monotonic_ns()
+            os.write(self._other, b"\0")
+            if not select.select([self.fd], [], [], 1)[0]:
+                return 0
+            best = min(best, time.monotonic_ns() - begin)
+            os.read(self.fd, 1)
+        return best
+
     def mend(self) -> None:
         """After a hang-up by the program that had the pty as its terminal: open it again."""
         os.close(self._other)
@@ -118,6 +133,9 @@ class _Device:
 
     def baud(self) -> int | None:
         return None
+
+    def transit_ns(self) -> int:
+        return 0
 
     def mend(self) -> None:
         raise EnvironmentProblem(f"port {self.path} is gone")
@@ -154,6 +172,7 @@ class RtuLine:
         self._script = script or FaultScript()
         self._port = _Pty(settings) if port == "pty" else _Device(port, settings)
         self.path = self._port.path
+        self._transit_ns = self._port.transit_ns() if settings.paced else 0
         self._link = link
         if link is not None:
             try:
@@ -238,7 +257,7 @@ class RtuLine:
             self.counts["baud"] += len(data)
             return
         if settings.paced:
-            now_ns = time.monotonic_ns()
+            now_ns = time.monotonic_ns() - self._transit_ns
             if not self._responder.pending and now_ns - self._free_ns < settings.silence_ns:
                 self.counts["early"] += 1
             self._free_ns = max(self._free_ns, now_ns) + len(data) * settings.char_ns
