@@ -48,21 +48,18 @@ class Archive:
 
         A due time that has a value keeps it; one that is a gap takes the value.
         """
-        added = 0
         with transaction(self._db):
-            for row in rows:
-                done = self._db.execute(
-                    f"INSERT INTO originals ({_ORIGINAL}, at_ms)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                    " ON CONFLICT (meter, obis, due_ms) WHERE due_ms IS NOT NULL DO UPDATE SET"
-                    " raw = excluded.raw, captured_ms = excluded.captured_ms,"
-                    " status = excluded.status, ptb = excluded.ptb,"
-                    " time_state = excluded.time_state, bound_ms = excluded.bound_ms"
-                    " WHERE originals.raw IS NULL AND excluded.raw IS NOT NULL",
-                    (*_original_row(row), row.at_ms),
-                )
-                added += done.rowcount
-        return added
+            done = self._db.executemany(
+                f"INSERT INTO originals ({_ORIGINAL}, at_ms)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (meter, obis, due_ms) WHERE due_ms IS NOT NULL DO UPDATE SET"
+                " raw = excluded.raw, captured_ms = excluded.captured_ms,"
+                " status = excluded.status, ptb = excluded.ptb,"
+                " time_state = excluded.time_state, bound_ms = excluded.bound_ms"
+                " WHERE originals.raw IS NULL AND excluded.raw IS NOT NULL",
+                [(*_original_row(row), row.at_ms) for row in rows],
+            )
+        return max(0, done.rowcount)
 
     def originals(
         self,

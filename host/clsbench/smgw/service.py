@@ -25,6 +25,7 @@ from clsbench.smgw.core.rights import Caller, Refusal, Rights, Target
 from clsbench.smgw.exchange import Exchange
 from clsbench.smgw.han.resources import ClsResources
 from clsbench.smgw.han.server import HanInterface
+from clsbench.smgw.history import ProfileHistory
 from clsbench.smgw.journal import LANE_OF_ROLE, SMGW, Journal
 from clsbench.smgw.lmn.reader import MeterReader
 from clsbench.smgw.recorder import Recorder, Sign
@@ -36,6 +37,7 @@ from clsbench.smgw.wan.resources import EmtResources, GwaResources
 from clsbench.smgw.worker import StoreWorker
 
 PROFILES_FACT = "profiles-digest"
+SMGW_ID_FACT = "smgw-id"
 
 
 class Gateway:
@@ -48,6 +50,7 @@ class Gateway:
         self._events = EventLog(config.smgw.event_log or None, self._clock, "smgw")
         self.store = Store(config.smgw.state_dir)
         self.archive = Archive(self.store.database)
+        self._history = ProfileHistory(self.store.database)
         self.worker = StoreWorker(asyncio.get_running_loop())
         self._journal = Journal(self._events, self.store, self.worker, self._clock)
         self._tasks: list[asyncio.Task[None]] = []
@@ -201,6 +204,10 @@ class Gateway:
         }
 
     async def _note_profiles(self) -> None:
+        changes = await self.worker.run(self._history.apply, self.profiles, self._clock.now_ms())
+        for change in changes:
+            self._journal.system("profile.changed", self._config.gwa.name, change)
+        await self.worker.run(self.store.remember, SMGW_ID_FACT, self.profiles.smgw_id)
         digest = _digest(self.profiles)
         if digest == await self.worker.run(self.store.fact, PROFILES_FACT):
             return

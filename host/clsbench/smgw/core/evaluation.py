@@ -86,7 +86,6 @@ class TafProfile:
     thresholds: tuple[Threshold, ...] = ()
     point: UsagePoint = UsagePoint()
     validity: Validity = ALWAYS
-    version: int = 1
 
     @property
     def period_ms(self) -> int:

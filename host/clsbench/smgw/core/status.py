@@ -48,12 +48,9 @@ _NAMES = {
     METER_WIRELESS: "wireless meter",
 }
 _METER_NAMES = {
-    8: "load above start-up",
     METER_MAGNETIC: "magnetic manipulation",
     METER_MECHANICAL: "mechanical manipulation",
-    11: "sum of energy exported",
     15: "phase rotation wrong",
-    16: "reverse stop active",
     METER_FATAL: "meter error, fatal",
 }
 _IDENTIFICATION = (1 << 0) | (1 << 2)
@@ -109,7 +106,7 @@ def ptb(word: int) -> int:
 
 
 def names(word: int) -> list[str]:
-    """What the word says, one name for each bit that means something, gateway first."""
+    """What is wrong or special about the reading, one name for each such bit, gateway first."""
     told = [name for bit, name in _NAMES.items() if has(word, bit)]
     return told + [name for bit, name in _METER_NAMES.items() if meter_has(word, bit)]
 
