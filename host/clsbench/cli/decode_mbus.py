@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,37 +10,80 @@ from clsbench.cli.captures import on_micropython, read_lines
 from clsbench.errors import BadInput
 from clsbench.meters import mbus_document, mbus_text, wmbus_document
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 Plain = dict[str, Any]
 
 _KEY_SIZE = 16
+_SECONDARY_DIGITS = 16
+_LAST_ADDRESS = 250
 _FILE_WIDTH = 110  # of the table where no terminal tells its own
 
 
-def _options(command: Callable[..., None]) -> Callable[..., None]:
-    """Arguments that both commands have."""
-    for decorate in (
-        click.option(
-            "--on",
-            "interpreter",
-            type=click.Choice(["cpython", "micropython"]),
-            default="cpython",
-            show_default=True,
-            help="Interpreter the decoder runs in.",
-        ),
-        click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
-        click.argument("files", nargs=-1, required=True, metavar="FILE..."),
-    ):
-        command = decorate(command)
-    return command
+def _options(baud: int) -> Callable[..., Any]:
+    """Arguments that both commands have; baud: of the port where none is told."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for option in (
+            click.option(
+                "--count", type=click.IntRange(1), help="Stop after so many good frames."
+            ),
+            click.option(
+                "--seconds",
+                type=click.FloatRange(0),
+                help="Listen so long; default: until Ctrl-C.",
+            ),
+            click.option("--baud", type=click.IntRange(300), default=baud, show_default=True),
+            click.option("--port", help="Listen to a serial port instead of reading FILEs."),
+            click.option(
+                "--on",
+                "interpreter",
+                type=click.Choice(["cpython", "micropython"]),
+                default="cpython",
+                show_default=True,
+                help="Interpreter the decoder runs in.",
+            ),
+            click.option("--json", "as_json", is_flag=True, help="JSON; --port: one a line."),
+            click.argument("files", nargs=-1, metavar="FILE..."),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @click.command()
-@_options
-def mbus(files: tuple[str, ...], as_json: bool, interpreter: str) -> None:
+@click.option(
+    "--ask",
+    metavar="ADDRESS",
+    help="With --port: ask the meter, 0 to 250 or the 16 hex digits of a secondary address.",
+)
+@_options(2400)
+def mbus(
+    files: tuple[str, ...],
+    as_json: bool,
+    interpreter: str,
+    port: str | None,
+    baud: int,
+    seconds: float | None,
+    count: int | None,
+    ask: str | None,
+) -> None:
     """Decode wired M-Bus frames in FILEs: raw bytes or hex text; - is stdin.
 
-    With --json one FILE gives its document, several give a list of documents with "file".
+    With --json one FILE gives its document, several give a list of documents with "file". With
+    --port the line is heard as it is, 8 data bits and even parity; meters only talk when
+    somebody asks, which --ask does. Exit code 1: no good frame came.
     """
+    _one_source(files, port, ask)
+    if port:
+        from clsbench.meters.mbus_listener import WiredLine
+
+        with WiredLine(port, baud) as line:
+            frames = line.ask(_address(ask)) if ask else line.run(seconds)
+            _listen(line, frames, mbus_text.frame_text, count, as_json)
+        return
 
     def read(pieces: list[bytes]) -> Plain:
         data = b"".join(pieces)
@@ -52,7 +95,6 @@ def mbus(files: tuple[str, ...], as_json: bool, interpreter: str) -> None:
 
 
 @click.command()
-@_options
 @click.option(
     "--key",
     "key_text",
@@ -60,12 +102,30 @@ def mbus(files: tuple[str, ...], as_json: bool, interpreter: str) -> None:
     envvar="CLSBENCH_WMBUS_KEY",
     help="Key of the meter, 32 hex digits; in the variable it stays out of the process list.",
 )
-def wmbus(files: tuple[str, ...], as_json: bool, interpreter: str, key_text: str | None) -> None:
+@_options(9600)
+def wmbus(
+    files: tuple[str, ...],
+    as_json: bool,
+    interpreter: str,
+    port: str | None,
+    baud: int,
+    seconds: float | None,
+    count: int | None,
+    key_text: str | None,
+) -> None:
     """Decode wireless M-Bus telegrams in FILEs: raw bytes, or hex text, a telegram per line.
 
     Link layer formats A and B and telegrams without checksums are told apart by themselves.
+    With --port: what a receiver module sends, telegrams with a silence between them.
     """
+    _one_source(files, port, None)
     key = _key(key_text)
+    if port:
+        from clsbench.meters.mbus_listener import WirelessLine
+
+        with WirelessLine(port, baud, key or None) as line:
+            _listen(line, line.run(seconds), mbus_text.wireless_text, count, as_json)
+        return
 
     def read(lines: list[bytes]) -> Plain:
         whole = all(line[0] < len(line) for line in lines if line)
@@ -76,6 +136,51 @@ def wmbus(files: tuple[str, ...], as_json: bool, interpreter: str, key_text: str
         return mbus_text.readable_wireless(wmbus_document.document(pieces, key or None))
 
     _decode(files, as_json, read)
+
+
+def _one_source(files: tuple[str, ...], port: str | None, ask: str | None) -> None:
+    if bool(files) == bool(port):
+        raise BadInput("decode: name FILEs, or a port with --port, and not both")
+    if ask and not port:
+        raise BadInput("decode mbus: --ask needs the --port of the line")
+
+
+def _address(text: str) -> int | bytes:
+    """What --ask names: a primary address, or a secondary one as eight bytes, as sent.
+
+    Of the digits the first eight are the identification as the meter shows it.
+    """
+    try:
+        if len(text) == _SECONDARY_DIGITS:
+            data = bytes.fromhex(text)
+            return data[3::-1] + data[4:]
+        if 0 <= int(text) <= _LAST_ADDRESS:
+            return int(text)
+    except ValueError:
+        pass
+    raise BadInput(
+        f"--ask {text}: expected 0 to {_LAST_ADDRESS}, or 16 hex digits: identification, "
+        "manufacturer (two bytes as sent), version, medium; F and FF stand for any"
+    )
+
+
+def _listen(
+    line: Any, frames: Any, words: Callable[[Plain], Plain], count: int | None, as_json: bool
+) -> None:
+    good = 0
+    for frame in frames:
+        said = words(frame)
+        good += said["valid"]
+        if as_json:
+            print(json.dumps(said, sort_keys=True), flush=True)
+        else:
+            _show_frame(_console(), line.port, said)
+        if count and good >= count:
+            break
+    thrown = ", ".join(f"{why} {number}" for why, number in sorted(line.discarded.items()))
+    click.echo(f"{line.port}: {good} good; discarded: {thrown or 'nothing'}", err=True)
+    if not good:
+        raise click.exceptions.Exit(1)
 
 
 def _key(text: str | None) -> bytes:
@@ -100,32 +205,38 @@ def _decode(files: tuple[str, ...], as_json: bool, read: Callable[[list[bytes]],
         _show(doc)
 
 
-def _show(doc: Plain) -> None:
+def _console() -> "Console":
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(soft_wrap=True)
-    if not console.is_terminal:
-        console = Console(soft_wrap=True, width=_FILE_WIDTH)
+    return console if console.is_terminal else Console(soft_wrap=True, width=_FILE_WIDTH)
+
+
+def _show(doc: Plain) -> None:
+    console = _console()
     for frame in doc["frames"]:
-        where = f"{doc['file']} at {frame['offset']}, {frame['length']} bytes"
-        console.print(f"{where}: {_headline(frame)}", markup=False, highlight=False)
-        table = Table()
-        for title in ("quantity", "value", "unit", "function", "register", ""):
-            table.add_column(
-                title, overflow="fold", justify="right" if title == "value" else "left"
-            )
-        for record in frame["records"]:
-            table.add_row(*_row(record))
-        if frame["records"]:
-            console.print(table)
-        for record in frame["records"]:
-            if record.get("profile"):
-                text = f"{record['quantity']} {_register(record)} {_profile(record['profile'])}"
-                console.print(text, markup=False, highlight=False)
+        _show_frame(console, doc["file"], frame)
     good = sum(frame["valid"] for frame in doc["frames"])
     thrown = ", ".join(f"{reason} {count}" for reason, count in sorted(doc["discarded"].items()))
     console.print(f"{doc['file']}: {good} good; discarded: {thrown or 'nothing'}", markup=False)
+
+
+def _show_frame(console: "Console", source: str, frame: Plain) -> None:
+    from rich.table import Table
+
+    where = f"{source} at {frame['offset']}, {frame['length']} bytes"
+    console.print(f"{where}: {_headline(frame)}", markup=False, highlight=False)
+    table = Table()
+    for title in ("quantity", "value", "unit", "function", "register", ""):
+        table.add_column(title, overflow="fold", justify="right" if title == "value" else "left")
+    for record in frame["records"]:
+        table.add_row(*_row(record))
+    if frame["records"]:
+        console.print(table)
+    for record in frame["records"]:
+        if record.get("profile"):
+            text = f"{record['quantity']} {_register(record)} {_profile(record['profile'])}"
+            console.print(text, markup=False, highlight=False)
 
 
 _FUNCTIONS = {

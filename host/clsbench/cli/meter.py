@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
+from clsbench.cli.meter_mbus import serve_mbus
 from clsbench.cli.meter_probe import probe
 from clsbench.cli.meter_read import read
 from clsbench.cli.meter_serve import serve
@@ -22,8 +23,12 @@ def meter() -> None:
     """Meters with Modbus RTU: which are known; play one, read one, find one."""
 
 
-serve.epilog = "--protocol sml plays an SML base meter: serve --protocol sml --help"
-for command in (probe, read, by_protocol({"modbus": serve, "sml": serve_sml}, "modbus")):
+serve.epilog = (
+    "--protocol sml plays an SML base meter, --protocol mbus wired M-Bus meters: "
+    "serve --protocol sml --help"
+)
+_PROTOCOLS = {"modbus": serve, "sml": serve_sml, "mbus": serve_mbus}
+for command in (probe, read, by_protocol(_PROTOCOLS, "modbus")):
     meter.add_command(command)
 
 

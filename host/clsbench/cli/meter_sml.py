@@ -54,7 +54,7 @@ def serve_sml(
     if capture and (pull or faults):
         raise BadInput("meter serve: a captured file is played as it is: no --pull, no --faults")
     script = parse_sml_faults(faults)
-    with _port(port, baud) as (meter_port, shown):
+    with opened_port(port, baud) as (meter_port, shown):
         if capture:
             from clsbench.meters.lmn_meter import CapturePlayer
 
@@ -67,7 +67,7 @@ def serve_sml(
             )
         ready = {"ready": True, "role": "meter", "protocol": "sml", "port": shown, "baud": baud}
         ready |= {"meter_id": None if capture else meter_id, "pull": pull}
-        with _linked(link, shown):
+        with linked(link, shown):
             _play(meter, ready)
     told: dict[str, Any] = {"faults": script.applied}
     if pull:
@@ -135,7 +135,7 @@ def _answering(port: str, baud: int, meter_id: str, read: Any, script: Any) -> "
 
 
 @contextlib.contextmanager
-def _port(port: str, baud: int) -> Iterator[tuple[str, str]]:
+def opened_port(port: str, baud: int) -> Iterator[tuple[str, str]]:
     """(where the meter writes, where it can be heard); a pty keeps the baud rate."""
     from clsbench.meters.line import SerialLine
 
@@ -147,7 +147,7 @@ def _port(port: str, baud: int) -> Iterator[tuple[str, str]]:
 
 
 @contextlib.contextmanager
-def _linked(link: Path | None, target: str) -> Iterator[None]:
+def linked(link: Path | None, target: str) -> Iterator[None]:
     if link is None:
         yield
         return

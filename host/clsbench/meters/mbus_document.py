@@ -20,25 +20,41 @@ def document(data):
     {"frames": [...], "discarded": {reason: number}}. A frame: offset, length, kind (1 single
     character, 2 short, 3 long), control, address, and what `telegram_document` says of it.
     """
-    receiver = MbusReceiver()
+    reader = MbusReader()
     found = []
     for at in range(0, len(data), _CHUNK):
-        receiver.feed(data[at : at + _CHUNK])
-        _fetch(receiver, found)
-    receiver.finish()
-    _fetch(receiver, found)
-    return {"frames": found, "discarded": receiver.discarded}
+        found += reader.feed(data[at : at + _CHUNK])
+    found += reader.silence()
+    return {"frames": found, "discarded": reader.discarded}
 
 
-def _fetch(receiver, found):
-    while True:
-        event = receiver.next_event()
-        if event is None:
-            return
-        if event.kind != DISCARD:
-            found.append(_frame(event))
-        elif event.data != "noise":
-            found.append(_place(event, _refused(event.data)))
+class MbusReader:
+    """Frames of a line as plain data, as they come. discarded: reason -> number."""
+
+    def __init__(self):
+        self._receiver = MbusReceiver()
+        self.discarded = self._receiver.discarded
+
+    def feed(self, data):
+        """The frames that end in these received bytes."""
+        self._receiver.feed(data)
+        return self._fetch()
+
+    def silence(self):
+        """The line fell silent: what is begun and has no end is a broken frame."""
+        self._receiver.finish()
+        return self._fetch()
+
+    def _fetch(self):
+        found = []
+        while True:
+            event = self._receiver.next_event()
+            if event is None:
+                return found
+            if event.kind != DISCARD:
+                found.append(_frame(event))
+            elif event.data != "noise":
+                found.append(_place(event, _refused(event.data)))
 
 
 def _frame(event):

@@ -8,7 +8,6 @@ are sent is told by the caller. Slaves that answer at once are heard as on the w
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import serial
 
@@ -20,6 +19,8 @@ from clsbench.meters.mbus_encode import (
     long_frame,
     telegram,
 )
+from clsbench.meters.mbus_faults import MbusFaults, MbusFaultScript
+from clsbench.meters.rtu_line import is_pty
 
 _SELECTED = 253
 _ANY = 254
@@ -33,36 +34,27 @@ _GAP_S = 0.05  # silence after which a begun request is given up
 _POLL_S = 0.005
 
 
-@dataclass(slots=True)
-class MbusFaults:
-    """How a meter misbehaves. silent: no answer; checksum_errors: answers are spoilt; deaf:
-    acknowledges, but gives no data; slow_ms: real time by which an answer is late;
-    application_error: code answered instead of data; noise: bytes before each answer;
-    answers: number of answers this lasts, None: until cleared."""
-
-    silent: bool = False
-    checksum_errors: bool = False
-    deaf: bool = False
-    slow_ms: int = 0
-    application_error: int | None = None
-    noise: bytes = b""
-    answers: int | None = None
-
-
 class MbusMeter:
     """One slave.
 
     address: primary, 0 to 250. secondary: eight bytes (mbus_encode.secondary_address).
-    read_records: called for every new reading, returns the records of each telegram.
-    served: readings given out.
+    read_records: called for every new reading, returns the records of each telegram. script:
+    tells the faults of each request, None: those set in `faults`. served: readings given out.
     """
 
-    def __init__(self, address: int, secondary: bytes, read_records: Callable[[], list[bytes]]):
+    def __init__(
+        self,
+        address: int,
+        secondary: bytes,
+        read_records: Callable[[], list[bytes]],
+        script: MbusFaultScript | None = None,
+    ):
         if not 0 <= address <= 250 or len(secondary) != 8:
             raise BadInput(f"M-Bus meter: address {address}, secondary {secondary.hex()}")
         self.address, self.secondary = address, secondary
         self.faults = MbusFaults()
         self.served = 0
+        self._script = script
         self._read_records = read_records
         self._selected = False
         self._count: int | None = None  # frame count bit of the last request
@@ -75,10 +67,13 @@ class MbusMeter:
         long = request[0] == 0x68
         control, address = request[4:6] if long else request[1:3]
         data = request[6:-2] if long else b""
-        if long and data[:1] == b"\x52" and address == _SELECTED:
-            return self._spoilt(self._select(data[1:9]))
-        if not self._addressed(address):
+        selects = long and data[:1] == b"\x52" and address == _SELECTED
+        if not selects and not self._addressed(address):
             return b""
+        if self._script is not None:
+            self.faults = self._script.next_faults()
+        if selects:
+            return self._spoilt(self._select(data[1:9]))
         return self._spoilt(self._serve(control & ~(_FCB | _FCV), control, data))
 
     def _addressed(self, address: int) -> bool:
@@ -160,7 +155,8 @@ class MbusSlaves:
     def start(self) -> "MbusSlaves":
         """Opens the port and begins to serve."""
         try:
-            self._line = serial.Serial(self._port, self._baud, timeout=_POLL_S)
+            parity = "N" if is_pty(self._port) else "E"
+            self._line = serial.Serial(self._port, self._baud, parity=parity, timeout=_POLL_S)
         except (OSError, serial.SerialException) as error:
             raise EnvironmentProblem(
                 f"M-Bus meters: cannot open {self._port}: {error}. Does it exist, and is no other "

@@ -50,11 +50,12 @@ def frame_text(frame: Plain) -> Plain:
 
 def readable_wireless(document: Plain) -> Plain:
     """The same for a document of `wmbus_document`."""
-    frames = [_wireless(frame) for frame in document["frames"]]
+    frames = [wireless_text(frame) for frame in document["frames"]]
     return {"frames": frames, "discarded": document["discarded"]}
 
 
-def _wireless(frame: Plain) -> Plain:
+def wireless_text(frame: Plain) -> Plain:
+    """One wireless telegram in words."""
     told = {key: frame[key] for key in ("offset", "length", "valid", "error")}
     if frame["error"] == wmbus.MODE:
         told["error"] = mode_text(frame["mode"]) + " is not supported"
