@@ -18,7 +18,7 @@ from random import Random
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "host"), str(ROOT / "tests")]
 
-from settlement.random_points import random_point  # noqa: E402
+from settlement.random_points import random_point  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 from clsbench.settlement.core import settle  # noqa: E402
 from clsbench.settlement.findings import CODES  # noqa: E402

@@ -9,8 +9,9 @@ with the product. Knows no meter change.
 from datetime import datetime, timedelta
 from fractions import Fraction
 
+from register_sets import Interval, both, size, without
+
 QUARTER = timedelta(minutes=15)
-Interval = tuple[Fraction, Fraction]
 
 
 def shares(document: dict) -> dict:
@@ -334,11 +335,11 @@ def _measure(body: dict, low: tuple, high: tuple, values: list, stretches: dict)
             wide = _wide(cuts, low, high, start, stop)
             narrow = _narrow(cuts, low, high, start, stop)
             sure[uuid] = narrow
-            unknown += _without(wide, narrow)
+            unknown += without(wide, narrow)
     names = sorted(sure)
     for index, name in enumerate(names):
         for other in names[index + 1 :]:
-            unknown += _both(sure[name], sure[other])
+            unknown += both(sure[name], sure[other])
             one, two = stretches[name][0], stretches[other][0]
             start, stop = max(one[0], two[0]), min(one[1], two[1])
             if start < stop:
@@ -348,15 +349,15 @@ def _measure(body: dict, low: tuple, high: tuple, values: list, stretches: dict)
     groups = body["groups"]
     taken: list[Interval] = []
     for name in names:
-        part = _size(_without(sure[name], unknown))
+        part = size(without(sure[name], unknown))
         key = (groups["by_uuid"].get(name, groups["delta"]), name)
         if part:
             result[key] = part
         taken += sure[name]
-    doubt = _size(unknown)
+    doubt = size(unknown)
     if doubt:
         result[groups["delta"], None] = doubt
-    rest = _size(_without(whole, taken + unknown))
+    rest = size(without(whole, taken + unknown))
     if rest:
         key = (groups["rest"], None)
         result[key] = result.get(key, Fraction(0)) + rest
@@ -387,28 +388,3 @@ def _narrow(
     lower = min(value for at, value in cuts if at >= start)
     upper = max(value for at, value in cuts if at <= stop)
     return [(lower, upper)] if lower < upper else []
-
-
-def _size(intervals: list[Interval]) -> Fraction:
-    total, edge = Fraction(0), None
-    for start, stop in sorted(intervals):
-        start = start if edge is None else max(start, edge)
-        if stop > start:
-            total += stop - start
-            edge = stop
-    return total
-
-
-def _both(one: list[Interval], two: list[Interval]) -> list[Interval]:
-    found = [(max(a, c), min(b, d)) for a, b in one for c, d in two]
-    return [each for each in found if each[0] < each[1]]
-
-
-def _without(intervals: list[Interval], holes: list[Interval]) -> list[Interval]:
-    result = list(intervals)
-    for low, high in holes:
-        cut = []
-        for start, stop in result:
-            cut += [(start, min(stop, low)), (max(start, high), stop)]
-        result = [each for each in cut if each[0] < each[1]]
-    return result

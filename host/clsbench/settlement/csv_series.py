@@ -60,7 +60,7 @@ def read_csv(text: str, name: str) -> dict[str, Any]:
 def write_csv(body: dict[str, Any]) -> str:
     """The CSV of an input document's series and events."""
     out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer: csv.DictWriter[str] = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(table_rows(body))
     return out.getvalue()

@@ -127,8 +127,8 @@ def _gaps(
     for seq, at_ms, event in numbered:
         if before is not None and seq > before[0] + 1:
             low, high = sorted((before[1], at_ms))
+            gaps.append((low, high))
             if low <= point.to_ms and high >= point.from_ms:
-                gaps.append((low, high))
                 _note(history, "sequence_gap", at_ms, event)
                 history.bounds += [e for e in (before[2], event) if e and not e.switches]
         before = (seq, at_ms, event)
