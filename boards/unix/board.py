@@ -26,10 +26,25 @@ PIN_POWER_FAIL = 4  # and this one, when the supply is about to fail
 PIN_LED = 25
 BUS_UART = 0
 RECORD_SECTORS = 44  # 180 kB: a week of quarter hours and 100 events a day
+SETTINGS_SECTORS = 2  # behind the records
 
 
 class Ports:
     """clock, bus, relay, tamper, power_fail, led, flash, watchdog, console, reset_cause."""
+
+
+def settings_flash():
+    """Where settings and key material stand."""
+    return FlashRegion(_chip(), SETTINGS_SECTORS, RECORD_SECTORS)
+
+
+def record_flash():
+    """Where the journal stands; for the ports, and for an export while the firmware is not."""
+    return FlashRegion(_chip(), RECORD_SECTORS)
+
+
+def _chip():
+    return norflash.NorFile(os.getenv("HIL_NOR"), RECORD_SECTORS + SETTINGS_SECTORS)
 
 
 def ports(settings):
@@ -42,8 +57,7 @@ def ports(settings):
     made.tamper = machine.Pin(PIN_TAMPER, machine.Pin.IN).value
     made.power_fail = machine.Pin(PIN_POWER_FAIL, machine.Pin.IN).value
     made.led = Led(machine.Pin(PIN_LED, machine.Pin.OUT))
-    chip = norflash.NorFile(os.getenv("HIL_NOR"), RECORD_SECTORS)
-    made.flash = FlashRegion(chip, RECORD_SECTORS)
+    made.flash = record_flash()
     made.watchdog = Watchdog(8000)
     made.console = Console()
     made.reset_cause = machine.reset_cause()

@@ -1,28 +1,27 @@
 """Start of the application: settings, ports, device; back to the REPL at the end."""
 
 import asyncio
+import gc
+import sys
 
 import board
 
 from dicamm import VERSION
 from dicamm.app.device import Device
-from dicamm.store import settings as store_settings
+from dicamm.store.configuration import SettingsError
 from dicamm.store.journal import LayoutError
+
+# what the start alone needs: taken out of memory before the device runs
+_FOR_THE_START = ("settings", "settings_store")
 
 
 def run():
     """Runs the DICAMM until Ctrl-C or a hand-over; never leaves the relay closed."""
     print("DICAMM", VERSION, "on", board.NAME)
-    try:
-        settings = store_settings.load(board.SETTINGS)
-        device = Device(settings, board.ports(settings), board.NAME, _gateway(settings))
-    except store_settings.SettingsError as error:
-        print("DICAMM does not start:", error)
+    device = _device()
+    if device is None:
         return
-    except LayoutError as error:
-        print("DICAMM does not start: its records are in layout", error.args[0])
-        print("Export or convert them first (docs/journal.md); they are untouched.")
-        return
+    _forget("dicamm.store", _FOR_THE_START)
     try:
         asyncio.run(device.run())
     except KeyboardInterrupt:
@@ -32,11 +31,35 @@ def run():
         asyncio.new_event_loop()
 
 
+def _device():
+    """The device, or None when it cannot start; the reason is printed."""
+    from dicamm.store.settings import load
+
+    try:
+        settings = load(board.SETTINGS, board.settings_flash())
+        device = Device(settings, board.ports(settings), board.NAME, _gateway(settings))
+        settings.forget_files()
+        return device
+    except SettingsError as error:
+        print("DICAMM does not start:", error)
+    except LayoutError as error:
+        print("DICAMM does not start: its records are in layout", error.args[0])
+        print("They are untouched. On the host: clsbench records export --raw")
+    return None
+
+
+def _forget(package, names):
+    for name in names:
+        if sys.modules.pop(package + "." + name, None) is not None:
+            delattr(sys.modules[package], name)
+    gc.collect()
+
+
 def _gateway(settings):
     if not settings.gateway_host:
         return None
     if not board.HAS_TLS:
-        raise store_settings.SettingsError("this board image has no TLS: leave gateway_host empty")
+        raise SettingsError("this board image has no TLS: leave gateway_host empty")
     from dicamm.drivers import net  # here, since an image without TLS cannot import it
 
     try:
@@ -46,13 +69,12 @@ def _gateway(settings):
             settings.read_file("han-ca.der"),
         )
     except ValueError as error:
-        raise store_settings.SettingsError(
+        raise SettingsError(
             "a certificate or key cannot be used (P-256 in DER is needed): " + str(error)
         ) from None
+    host, port, name = settings.gateway_host, settings.gateway_port, settings.gateway_name
 
     async def connect():
-        return await net.connect(
-            settings.gateway_host, settings.gateway_port, context, settings.gateway_name
-        )
+        return await net.connect(host, port, context, name)
 
     return connect

@@ -1,10 +1,15 @@
-"""Settings of the device: one table of keys, read from `config.json` and DER or key files.
+"""Settings of the device: one table of keys, and how they and the key material get here.
 
-Provisioning writes the files at flashing time; the device only reads them. Every key, its
-type and its default stands in KEYS, nowhere else.
+Provisioning writes `config.json` and DER or key files at flashing time; the start takes them over
+into the settings store. Every key, its type and its default stands in KEYS, nowhere else. Needed
+at the start alone: what lasts is in configuration.py.
 """
 
 import json
+import os
+
+from dicamm.store.configuration import Settings, SettingsError
+from dicamm.store.settings_store import SettingsStore, StoreError
 
 # key: (type, default); a default of None makes the key mandatory
 KEYS = {
@@ -25,46 +30,63 @@ KEYS = {
     "gateway_name": (str, ""),
 }
 
+CONFIG = "config.json"
 FILES = ("cls.crt.der", "cls.key.der", "han-ca.der", "records.key")
 
 
-class SettingsError(Exception):
-    """A settings file is missing or wrong; the text names file, key and remedy."""
+def load(directory, region=None):
+    """The settings: from the store in `region`, once it has taken over what provisioning left.
 
-
-class Settings:
-    """One attribute per key of KEYS, and `directory` for the key files."""
-
-    def __init__(self, values, directory):
-        self.directory = directory
-        for name in values:
-            if name not in KEYS:
-                raise SettingsError("config.json: unknown key '" + name + "'")
-        for name in KEYS:
-            kind, default = KEYS[name]
-            value = values.get(name, default)
-            if value is None:
-                raise SettingsError("config.json: key '" + name + "' is missing")
-            if not isinstance(value, kind):
-                raise SettingsError("config.json: key '" + name + "' has the wrong type")
-            setattr(self, name, value)
-
-    def read_file(self, name):
-        """The bytes of one of FILES. Raises SettingsError when it is missing."""
+    Provisioning files in `directory` are put into the store, all of them or, after a power cut,
+    none, and then taken off the file system. Without a region the files are read where they are.
+    Raises SettingsError.
+    """
+    found = _provisioned(directory)
+    if region is not None:
         try:
-            with open(self.directory + "/" + name, "rb") as file:
-                return file.read()
-        except OSError:
-            raise SettingsError(name + " is missing: provision the device again") from None
-
-
-def load(directory):
-    """Settings from `directory`/config.json. Raises SettingsError."""
+            found = _taken_over(found, directory, SettingsStore(region))
+        except (StoreError, ValueError) as error:
+            raise SettingsError("settings store: " + str(error)) from None
+    data = found.pop(CONFIG, None)
+    if data is None:
+        raise SettingsError("config.json is missing: provision the device first")
     try:
-        with open(directory + "/config.json") as file:
-            values = json.load(file)
-    except OSError:
-        raise SettingsError("config.json is missing: provision the device first") from None
+        values = json.loads(data)
     except ValueError:
         raise SettingsError("config.json is not JSON: provision the device again") from None
-    return Settings(values, directory)
+    return _checked(values, Settings(found))
+
+
+def _provisioned(directory):
+    found = {}
+    for name in FILES + (CONFIG,):
+        try:
+            with open(directory + "/" + name, "rb") as file:
+                found[name] = file.read()
+        except OSError:
+            pass  # nothing new of this name
+    return found
+
+
+def _taken_over(fresh, directory, store):
+    changed = {name: fresh[name] for name in fresh if store.get(name) != fresh[name]}
+    if changed:
+        store.put(changed)
+    for name in fresh:
+        os.remove(directory + "/" + name)
+    return {name: store.get(name) for name in store.names()}
+
+
+def _checked(values, settings):
+    for name in values:
+        if name not in KEYS:
+            raise SettingsError("config.json: unknown key '" + name + "'")
+    for name in KEYS:
+        kind, default = KEYS[name]
+        value = values.get(name, default)
+        if value is None:
+            raise SettingsError("config.json: key '" + name + "' is missing")
+        if not isinstance(value, kind):
+            raise SettingsError("config.json: key '" + name + "' has the wrong type")
+        setattr(settings, name, value)
+    return settings
