@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -87,7 +88,7 @@ def serve_mbus(
 _ELECTRICITY = 2
 
 
-def _wait(ready: dict[str, object]) -> None:
+def _wait(ready: dict[str, Any]) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
