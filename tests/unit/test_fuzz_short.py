@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 FUZZ = Path(__file__).resolve().parents[2] / "tools" / "fuzz"
-TARGETS = ["modbus", "sml", "hdlc"]
+TARGETS = ["modbus", "sml", "hdlc", "mbus", "wmbus"]
 RUNS = 2500
 ATHERIS = importlib.util.find_spec("atheris") is not None
 

@@ -1,13 +1,16 @@
+# pyright: reportUndefinedVariable=false
 """Both Modbus masters over a UART that is memory. MicroPython; helper of the modbus_*.py here.
 
 `dicamm` and the peer's `umodbus`, compiled, are in the path. The peer imports `machine`, which has
 to be put before it first: hence the late imports.
 """
-# ruff: noqa: PLC0415
+# ruff: noqa: PLC0415, F821
 
 import sys
 import time
 from array import array
+
+import micropython
 
 
 class MemoryUart:
@@ -63,12 +66,14 @@ def _zero(*arguments):
 
 def frame(count):
     """A reply of unit 1, function 4, with `count` registers."""
-    from dicamm.proto.crc import crc16_modbus
-
     head = bytearray([1, 4, 2 * count])
     for number in range(2 * count):
         head.append(number & 0xFF)
-    crc = crc16_modbus(head, 0, len(head))
+    crc = 0xFFFF
+    for byte in head:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
     return bytes(head) + bytes([crc & 0xFF, crc >> 8])
 
 
@@ -88,11 +93,8 @@ class Ours:
     """What `app.bus` does with the core, without waiting; also to the numbers."""
 
     def __init__(self, count):
-        from dicamm.proto import modbus_loops
         from dicamm.proto.modbus import RtuClient
 
-        global put_words
-        put_words = modbus_loops.put_words
         self.reply = frame(count)
         uart = MemoryUart()
         self._write, self._readinto = uart.write, uart.readinto
@@ -110,11 +112,20 @@ class Ours:
         return self._words
 
 
+@micropython.viper
+def put_words(target: ptr16, payload: ptr8, count: int):
+    """`count` big-endian registers of `payload` into target, an array of 16-bit words."""
+    while count:
+        count -= 1
+        target[count] = payload[2 * count] << 8 | payload[2 * count + 1]
+
+
 class Bare:
     """The harness's own share of Ours."""
 
     def __init__(self, count):
         self.reply = frame(count)
+        self._words = array("H", bytes(250))
         uart = MemoryUart()
         self._write, self._readinto = uart.write, uart.readinto
         self._buffer = bytearray(self.reply)

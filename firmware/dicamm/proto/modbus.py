@@ -7,7 +7,7 @@ when it is: writing (`modbus_write`), and bytes that are no regular reply (`modb
 A request allocates nothing on the heap once each size of reply has been seen.
 """
 
-from dicamm.proto.modbus_loops import copy_bytes, crc16, put_read, take_reply
+from dicamm.proto.modbus_loops import copy_bytes, put_read, take_reply
 
 try:
     from micropython import const
@@ -147,9 +147,8 @@ class RtuClient:
         self._fresh = 0  # registers of a read that no byte has come for yet
         self._have = 0  # bytes received
         self._need = _HEADER  # the count of bytes at which the next decision can fall
-        self._base = 0  # where the reply may begin: behind the echo
+        self._base = 0  # where the reply may begin: behind the echo, 0 until one has come
         self._start = 0  # where it is looked for now
-        self._echo_seen = False
         self._flaw = 0  # the best explanation so far
         self.error = self.exception_code = 0
         self.status = _PENDING
@@ -179,11 +178,11 @@ class RtuClient:
             return False  # a write, or an echo would begin like its reply
         if have < self._length:
             self._need = self._length
-        elif crc16(rx, 0, have):
-            return False
-        else:
+        elif take_reply(tx, rx, rx, have, self._count):
             self.payload = self._view
             self.status = _DONE
+        else:
+            return False
         return True
 
     def _judge(self, last):

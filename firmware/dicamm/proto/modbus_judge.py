@@ -80,7 +80,7 @@ def _examine(client, at):
         return _NEXT
     if rx[at + 1] != tx[1]:
         return _settle(client, at, left, 5, _EXCEPTION)
-    if client._echo_seen:
+    if client._base:
         return _examine_reply(client, at, left)
     wanted = _NEXT if client._local_echo else _examine_reply(client, at, left)
     sent = client._tx_length
@@ -88,7 +88,6 @@ def _examine(client, at):
         return wanted
     if left < sent:
         return min(wanted or sent, sent)
-    client._echo_seen = True
     client.discarded["echo"] += 1
     client.discarded["stray"] += at - client._base
     client._base = client._start = at + sent

@@ -1,3 +1,4 @@
+# ruff: noqa: F401
 """The loops of a Modbus transaction as fast as this interpreter has them."""
 
 try:
@@ -9,5 +10,3 @@ except (ImportError, SyntaxError, ValueError, NameError, AttributeError):
     from dicamm.proto.modbus_bytecode import copy_bytes, crc16, put_read, take_reply
 
     VIPER = False
-
-__all__ = ("VIPER", "copy_bytes", "crc16", "put_read", "take_reply")
