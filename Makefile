@@ -30,6 +30,7 @@ lint: setup
 bench: setup
 	.venv/bin/python tools/bench/modbus.py
 	.venv/bin/python tools/bench/meter_server.py
+	.venv/bin/python tools/bench/sml.py
 
 torture: setup
 	nice -n 19 .venv/bin/python tools/torture.py --full $(ARGS)
