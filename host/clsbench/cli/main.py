@@ -20,7 +20,7 @@ _COMMANDS = {
     "log": "clsbench.cli.board:log",
     "meter": "clsbench.cli.meter:meter",
     "pki": "clsbench.cli.pki:pki",
-    "records": "clsbench.cli.board:records",
+    "records": "clsbench.cli.records:records",
     "report": "clsbench.cli.report:report",
     "settle": "clsbench.cli.settle:settle",
     "smgw": "clsbench.cli.smgw:smgw",
