@@ -80,6 +80,18 @@ def test_record_without_time_or_without_event_time_packs():
     packed(statement, MAC0.seal(payload), 3, 16)
 
 
+def test_keys_behind_the_link_pack_too():
+    statement = Statement(learn(sealed(1, 7)))
+    reading = Reading([(bytes((1, 0, 1, 8, 0, 255)), 8391650, -2, 30)], DUE_MS, 0, 0, 1, 40)
+    for first_due_ms, cause in ((None, 20), (None, 255), (DUE_MS - 900000, 0), (5, 1)):
+        for seq, kind, uuid, event in ((2, 16, bytes(16), 8), (3, 7, None, None)):
+            fields = (uuid, event, None, DUE_MS, first_due_ms, cause)
+            payload = record.encode(seq, kind, IDENTITY, reading, LAST, *fields)
+            body = packed(statement, MAC0.seal(payload), seq, kind)
+            end = len(body) - TAG
+            assert body[end - LINK : end] == LAST
+
+
 def test_several_registers():
     for count in (0, 2, 4, 6):
         raws = [8391648 + 1000 * index for index in range(count)]

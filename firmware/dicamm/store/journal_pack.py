@@ -14,7 +14,8 @@ A statement is what records of one device and one set of registers have in commo
 
 Body of a packed record:
 
-    1       fields in its map; 0x10: without key 9, 0x20: without key 10
+    1       fields in its map; 0x10: without key 9, 0x20: without key 10, 0x40: with a tail
+    1 + t   tail only: what stands behind key 13, behind its length
     1 + g   TAF16 only: UUID, event and text, behind their length
     ..      what follows each piece: an integer in CBOR, or SAME and its last two bytes
     ..      what follows the last piece, up to key 13
@@ -30,6 +31,7 @@ TAG = 32  # bytes of a record's tag, its last
 
 _KIND = {7: b"\x02\x07", 16: b"\x02\x10\x03\x50"}  # key 2, and key 3's length
 _LINK = b"\x0d\x48"  # key 13, 8 bytes
+_TAIL = 0x40
 _TAG = b"\x58\x20"  # 32 bytes
 _END = 44  # link and tag with their heads
 _MOST = 220  # bytes of a statement
@@ -89,28 +91,34 @@ class Statement:
     def _steps(self, sealed, number, kind):
         """What the body is made of: a list of (constant, from, to of the sealed bytes)."""
         prefix = self._prefix(self._payload_size(sealed))
-        end = len(sealed) - _END
+        behind = len(sealed) - _END + 10  # the link, where no key follows it
+        end = behind - 10
+        if sealed[end : end + 2] != _LINK:
+            end = sealed.rfind(_LINK, 0, end)
         at = len(prefix)
         if not self._head or not sealed.startswith(prefix) or end <= at:
             return None
         number += _KIND[kind]
         if not sealed.startswith(number, at + 1) or sealed[at] & 0xF0 != 0xA0:
             return None
-        if sealed[end : end + 2] != _LINK or sealed[end + 10 : end + 12] != _TAG:
+        if sealed[behind : behind + 2] != _TAG:
             return None
         steps = [(b"", 0, 0)]
-        flags = self._split(sealed, at + 1 + len(number), kind, steps)
+        flags = 0
+        tail = behind - end - 10
+        if tail:
+            flags = _TAIL
+            steps.append((bytes((tail & 0xFF,)), end + 10, behind))
+        flags = self._split(sealed, at + 1 + len(number), kind, steps, flags, end)
         if flags is None:
             return None
         steps[0] = (bytes((sealed[at] & 15 | flags,)), 0, 0)
         steps.append((b"", end + 2, end + 10))
-        steps.append((b"", end + 12, end + 44))
+        steps.append((b"", behind + 2, behind + 34))
         return steps
 
-    def _split(self, sealed, at, kind, steps):
-        """Adds what is between the pieces from `at` to the link; returns the flags, or None."""
-        flags = 0
-        end = len(sealed) - _END
+    def _split(self, sealed, at, kind, steps, flags, end):
+        """Adds what is between the pieces from `at` to the link at `end`; the flags, or None."""
         if kind == 16:
             start = sealed.find(self._pieces[0][0], at)
             if not 0 <= start - at < 256:
@@ -155,9 +163,14 @@ class Statement:
         flags = body[0] & 0xF0
         parts = [b"", bytes((body[0] & 15 | 0xA0,)), _number(seq), _KIND[kind]]
         at = 1
-        if kind == 16:
+        tail = b""
+        if flags & _TAIL:
             at = 2 + body[1]
-            parts.append(body[2:at])
+            tail = body[2:at]
+        if kind == 16:
+            start = at + 1
+            at = start + body[at]
+            parts.append(body[start:at])
         for constant, follows, optional, value in self._pieces:
             if optional and flags & (0x10 if constant[0] == 9 else 0x20):
                 continue
@@ -176,6 +189,7 @@ class Statement:
         parts.append(body[at:parts_end])
         parts.append(_LINK)
         parts.append(link)
+        parts.append(tail)
         size = sum([len(part) for part in parts])
         parts[0] = self._prefix(size)
         parts.append(_TAG)
