@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clsbench.errors import BadInput
+from clsbench.errors import BadInput, EnvironmentProblem
 from clsbench.settlement.csv_series import read_csv
 from clsbench.settlement.times import QUARTER_MS, format_ms, parse_ms
 
@@ -51,6 +51,14 @@ def read_text(path: Path) -> str:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: is no UTF-8 text: {error.reason}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file of the user's choice. Raises EnvironmentProblem."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentProblem(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def read_json(text: str, path: Path) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def _bar(sections: list[Section], marks: dict[str, str], most: int, width: int) 
         edges.append(done * width // most if most else 0)
     return "".join(
         marks[section.state] * (high - low)
-        for section, low, high in zip(sections, edges, edges[1:], strict=True)
+        for section, low, high in zip(sections, edges, edges[1:], strict=False)
     )
 
 

@@ -41,6 +41,7 @@ class Book:
     ledger: Ledger
     cuts: Cuts
     boundaries: list[Boundary | None]
+    unit_scaler: int
     slots: list[Slot] = field(default_factory=list)
     sections: list[list[Section]] = field(default_factory=list)  # per slot
 
@@ -111,7 +112,7 @@ def _settle(
 ) -> Book:
     ledger = build_ledger(point, direction)
     cuts = build_cuts(ledger, history, neutral)
-    book = Book(direction, ledger, cuts, build_boundaries(point, ledger, cuts))
+    book = Book(direction, ledger, cuts, build_boundaries(point, ledger, cuts), point.unit_scaler)
     bounds = {id(event) for event in history.bounds}
     known = sorted(
         cuts.cuts + [cut for cut in cuts.extra if id(cut.event) in bounds],
