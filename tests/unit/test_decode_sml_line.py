@@ -80,6 +80,8 @@ def test_files_or_a_port_are_wanted():
         run()
     with pytest.raises(BadInput, match="not both"):
         run("-", "--port", "/dev/null")
+    with pytest.raises(BadInput, match="--on"):
+        run("--port", "/dev/null", "--on", "micropython")
 
 
 @pytest.fixture
@@ -116,6 +118,7 @@ def test_port_shows_telegrams_as_they_come(line):
     frames = [item for item in found if "crc" in item]
     assert len(frames) == 3 and frames[0]["entries"][0]["value"] == "12345678.9"
     assert frames[1]["offset"] > frames[0]["offset"]
+    assert found[-1]["good"] == 3 and set(found[-1]["discarded"]) <= {"noise"}
 
 
 def test_port_shows_text_readouts_and_says_so(line):
@@ -127,7 +130,7 @@ def test_port_shows_text_readouts_and_says_so(line):
 
 def test_silent_port_is_a_finding(line):
     out = run("--port", line[0], "--seconds", "0.3", fails=True)
-    assert "not one byte came" in out
+    assert "not one byte came" in out and "0 good; discarded: nothing" in out
 
 
 def test_missing_port_is_named():

@@ -48,10 +48,13 @@ def sml(
 
     With --json one FILE gives its document, several give a list of documents with "file". What
     is wrong on the line (no bytes, text instead of SML, bad checksums, a missing PIN) is told
-    behind the telegrams. With --port exit code 1: no good telegram came.
+    behind the telegrams. With --port the last line counts what came and what was discarded; exit
+    code 1: no good telegram came.
     """
     if bool(files) == bool(port):
         raise BadInput("decode sml: name FILEs, or a port with --port, and not both")
+    if port and interpreter != "cpython":
+        raise BadInput("decode sml: --on micropython decodes FILEs; a port is listened to here")
     if port:
         _listen(port, baud, seconds, count, as_json)
         return
@@ -88,6 +91,11 @@ def _listen(port: str, baud: int, seconds: float | None, count: int | None, as_j
             _show_frame(console, port, item)
         else:
             _show_readouts(console, [item])
+    summary = {"good": listener.good, "discarded": listener.discarded}
+    if as_json:
+        print(json.dumps(summary, sort_keys=True))
+    else:
+        console.print(f"{port}: {_counts(**summary)}", markup=False)
     if not listener.good:
         raise click.exceptions.Exit(1)
 
@@ -153,6 +161,9 @@ def _row(entry: Plain) -> list[str]:
 
 
 def _summary(doc: Plain) -> str:
-    good = sum(frame["valid"] for frame in doc["frames"])
-    thrown = ", ".join(f"{reason} {count}" for reason, count in sorted(doc["discarded"].items()))
+    return _counts(sum(frame["valid"] for frame in doc["frames"]), doc["discarded"])
+
+
+def _counts(good: int, discarded: dict[str, int]) -> str:
+    thrown = ", ".join(f"{reason} {count}" for reason, count in sorted(discarded.items()))
     return f"{good} good; discarded: {thrown or 'nothing'}"

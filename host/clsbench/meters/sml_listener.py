@@ -17,7 +17,8 @@ _WAIT_S = 0.1
 
 
 class SmlListener:
-    """Reads `port`; `good` counts SML telegrams and text readouts.
+    """Reads `port`; `good` counts SML telegrams and text readouts, `discarded` (reason -> number)
+    what of SML was thrown away.
 
     Raises EnvironmentProblem where the port cannot be opened or fails.
     """
@@ -30,6 +31,11 @@ class SmlListener:
         self._d0 = D0Receiver()
         self._diagnosis = LineDiagnosis()
         self._told: set[str] = set()
+
+    @property
+    def discarded(self) -> dict[str, int]:
+        """Reason -> number, as of SmlReceiver."""
+        return self._sml.discarded
 
     def run(self, seconds: float | None, count: int | None) -> Iterator[dict[str, Any]]:
         """Telegrams as `frame_document`, readouts as `readout_document` gives them, findings as
