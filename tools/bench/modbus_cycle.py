@@ -3,7 +3,7 @@
     micropython -m modbus_cycle peer|ours BAUD REGISTERS NUMBER
 
 Prints the periods in microseconds as JSON. Ours runs as on a board: the bus task of the firmware
-under asyncio. 8N1; the slave answers LATENCY_US after the request.
+under asyncio.
 """
 
 import asyncio
@@ -12,61 +12,11 @@ import sys
 import time
 
 from modbus_masters import frame, peer_master
+from modbus_wire import PacedUart
 
 from dicamm.app.bus import Bus, BusRequest
 from dicamm.drivers.clock import Clock
 from dicamm.drivers.rs485 import Rs485
-
-LATENCY_US = 5000
-
-
-class PacedUart:
-    """A UART with a slave behind it: every byte takes its time."""
-
-    written = []  # when a request began, in microseconds
-    replies = {}
-
-    def __init__(self, *arguments, **options):
-        self.baud = options["baudrate"]
-        self._reply = b""
-        self._taken = 0
-        self._begin = 0
-
-    def write(self, data):
-        now = time.ticks_us()
-        self.written.append(now)
-        self._reply = self.replies[data[4] << 8 | data[5]]
-        self._taken = 0
-        self._begin = time.ticks_add(now, self._wire_us(len(data)) + LATENCY_US)
-        return len(data)
-
-    def any(self):
-        passed = time.ticks_diff(time.ticks_us(), self._begin)
-        arrived = passed * self.baud // 10000000 if passed > 0 else 0
-        return min(arrived, len(self._reply)) - self._taken
-
-    def read(self, count=-1):
-        count = self.any()
-        part = self._reply[self._taken : self._taken + count]
-        self._taken += count
-        return part or None
-
-    def readinto(self, buffer, count):
-        part = self._reply[self._taken : self._taken + min(count, self.any())]
-        buffer[: len(part)] = part
-        self._taken += len(part)
-        return len(part)
-
-    def txdone(self):
-        return time.ticks_diff(time.ticks_us(), self.written[-1]) >= self._wire_us(8)
-
-    def flush(self):
-        """Returns when all has left, as on ESP32 and RP2040."""
-        left = self._wire_us(8) - time.ticks_diff(time.ticks_us(), self.written[-1])
-        time.sleep_us(max(left, 0))
-
-    def _wire_us(self, count):
-        return count * 10000000 // self.baud
 
 
 async def ours(baud, count, number):

@@ -18,7 +18,6 @@ for _index in range(256):
     for _ in range(8):
         _crc = _crc >> 1 ^ (0xA001 if _crc & 1 else 0)  # 0x8005 reflected
     _TABLE[_index] = _crc
-del _index, _crc, _
 
 
 @micropython.viper
