@@ -74,6 +74,14 @@ def runs(full: bool, seed: int, interpreters: tuple[str, ...]) -> list[Run]:
     return found
 
 
+def told(run: Run) -> dict:
+    """The result of a run, which is long: its figures go to stderr as soon as they are there."""
+    result = run.result()
+    figures = f"{result.get('cuts', 0)} cut points, {result['failures']} failures"
+    print(f"torture: {run.interpreter} {run.rig} {run.numbers}: {figures}", file=sys.stderr)
+    return result
+
+
 def summary(results: list[tuple[Run, dict]]) -> tuple[dict, bool]:
     """The figures added up, and whether all is well."""
     total: dict[str, int] = {}
@@ -103,7 +111,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"torture: {error}", file=sys.stderr)
         return error.exit_code
     with ThreadPoolExecutor(options.jobs) as pool:
-        results = list(zip(planned, pool.map(Run.result, planned), strict=True))
+        results = list(zip(planned, pool.map(told, planned), strict=True))
     total, well = summary(results)
     for run, result in results:
         if result["failures"]:
