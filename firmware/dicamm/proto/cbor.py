@@ -94,12 +94,20 @@ def decode_first(data, start=0, tags=KNOWN_TAGS) -> "Any":
 
 
 def _write(out, value, depth):
-    if value is None:
+    kind = type(value)  # what records are made of first
+    if kind is int:
+        if 0 <= value < 24:
+            out.append(value)
+        else:
+            _write_int(out, value)
+    elif kind is bytes:
+        _write_string(out, _BYTES, value)
+    elif kind is str:
+        _write_string(out, _TEXT, _strict_utf8(value))
+    elif value is None:
         out.append(0xF6)
-    elif value is True:
-        out.append(0xF5)
-    elif value is False:
-        out.append(0xF4)
+    elif kind is bool:
+        out.append(0xF5 if value else 0xF4)
     elif isinstance(value, int):
         _write_int(out, value)
     elif isinstance(value, str):
@@ -148,6 +156,17 @@ def _write_nested(out, value, depth):
 
 
 def _write_map(out, value, depth):
+    for key in value:
+        if type(key) is not int or not 0 <= key < 24:
+            _write_sorted(out, value, depth)
+            return
+    _write_head(out, _MAP, len(value))
+    for key in sorted(value):
+        out.append(key)
+        _write(out, value[key], depth)
+
+
+def _write_sorted(out, value, depth):
     keys = []
     for key in value:
         if isinstance(key, bool) or not isinstance(key, (int, str, bytes)):
