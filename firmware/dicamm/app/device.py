@@ -109,8 +109,7 @@ class Device:
         host = self.settings.gateway_name
         first, second = HanClient(self._connect, host), HanClient(self._connect, host)
         self.clients = [first, second]
-        self.time_keeper.client = first
-        self.time_keeper.backoff = Backoff(_jitter)
+        self.time_keeper.ask(first, Backoff(_jitter))
         delivery = Delivery(
             first,
             self.journal,

@@ -10,7 +10,7 @@ _NAP_MS = 200  # real time
 
 
 class TimeKeeper:
-    """legal_time: metering.legal_time.LegalTime. `client`, `backoff`: to the gateway, if any."""
+    """legal_time: metering.legal_time.LegalTime."""
 
     def __init__(self, legal_time, clock, log):
         self._time = legal_time
@@ -19,15 +19,20 @@ class TimeKeeper:
         self._next_ms = 0
         self._state = 0  # unset
         self._last_code = 0
-        self.client = None
-        self.backoff = None
+        self._client = None
+        self._backoff = None
+
+    def ask(self, client, backoff):
+        """From now on asks a gateway: link.han.HanClient, delivery_task.Backoff."""
+        self._client = client
+        self._backoff = backoff
 
     async def run(self, alive):
         """Never ends; `alive()` is called once a round."""
         while True:
             alive()
-            if self.client is not None and self._clock.mono_ms() >= self._next_ms:
-                await self._ask()
+            if self._client is not None and self._clock.mono_ms() >= self._next_ms:
+                await self._fetch(self._client, self._backoff)
             self.look()
             await asyncio.sleep_ms(_NAP_MS)
 
@@ -47,19 +52,19 @@ class TimeKeeper:
             self._state = state
             self._log.write(codes.TIME_STATE, state, self._time.bound_ms(now_ms))
 
-    async def _ask(self):
+    async def _fetch(self, client, backoff):
         sent_ms = self._clock.mono_ms()
         try:
-            utc_ms, bound_ms = await self.client.time()
+            utc_ms, bound_ms = await client.time()
         except HanError as error:
             if error.code != self._last_code:  # once, not with every attempt
                 self._last_code = error.code
                 self._log.write(error.code, error.status)
-            await self.backoff.pause()
+            await backoff.pause()
             return
         received_ms = self._clock.mono_ms()
         self._last_code = 0
-        self.backoff.reset()
+        backoff.reset()
         self.learn(utc_ms, bound_ms, sent_ms, received_ms)
         if self._state:  # not unset any more: a late answer is asked for again at once
             self._next_ms = received_ms + TIME_EVERY_MS

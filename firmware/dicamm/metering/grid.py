@@ -21,17 +21,16 @@ class QuarterHourGrid:
 
     def missing(self, utc_ms):
         """(first, last) of the due times that nobody read in time and nobody will, or None."""
-        self._follow(utc_ms)
+        first_ms = self._follow(utc_ms) + PERIOD_MS
         newest_ms = (utc_ms - LATEST_MS - 1) // PERIOD_MS * PERIOD_MS
-        first_ms = self._last_due_ms + PERIOD_MS
         return (first_ms, newest_ms) if newest_ms >= first_ms else None
 
     def due(self, utc_ms):
         """The due time to be read now, or None."""
-        self._follow(utc_ms)
+        last_ms = self._follow(utc_ms)
         late_ms = utc_ms % PERIOD_MS
         due_ms = utc_ms - late_ms
-        return due_ms if due_ms > self._last_due_ms and late_ms <= LATEST_MS else None
+        return due_ms if due_ms > last_ms and late_ms <= LATEST_MS else None
 
     def done(self, due_ms):
         """Marks every due time up to this one as read or recorded as missing."""
@@ -42,9 +41,11 @@ class QuarterHourGrid:
         return PERIOD_MS - utc_ms % PERIOD_MS
 
     def _follow(self, utc_ms):
-        if self._last_due_ms is None or utc_ms < self._last_due_ms - BACK_MS:
+        last_ms = self._last_due_ms
+        if last_ms is None or utc_ms < last_ms - BACK_MS:
             # the first whole quarter hour after the start is the first one due
-            self._last_due_ms = utc_ms - utc_ms % PERIOD_MS
+            self._last_due_ms = last_ms = utc_ms - utc_ms % PERIOD_MS
+        return last_ms
 
 
 def in_time(due_ms, captured_ms):

@@ -74,28 +74,30 @@ def encode(
     [obis, raw, scaler, unit]. previous: the first 8 bytes of SHA-256 of the sealed record
     before, zeros for the first. event_ms, first_due_ms, cause: see EVENT_MS and those behind.
     """
-    fields = {
-        SEQ: seq,
-        TAF: taf,
-        CLS_ID: identity[0],
-        METER_ID: identity[1],
-        VALUES: [list(value) for value in reading.values],
-        TIME_STATE: [reading.time_state, reading.bound_ms],
-        STATUS: reading.status,
-        PREVIOUS: previous,
-    }
-    if reading.captured_ms is not None:
-        fields[CAPTURED_MS] = reading.captured_ms
-    if uuid is not None:
-        fields[UUID] = uuid
-    if event is not None:
-        fields[EVENT] = event
-    if text:
-        fields[TEXT] = text
-    if event_ms is not None:
-        fields[EVENT_MS] = event_ms
-    if first_due_ms is not None:
-        fields[FIRST_DUE_MS] = first_due_ms
-    if cause:
-        fields[CAUSE] = cause
-    return cbor.encode(fields)
+    # written straight down, in the order of the keys: a map built and sorted takes twice as long
+    put = cbor.put
+    out = bytearray(1)
+    count = 0
+    for key, value in (
+        (SEQ, seq),
+        (TAF, taf),
+        (UUID, uuid),
+        (EVENT, event),
+        (TEXT, text or None),
+        (CLS_ID, identity[0]),
+        (METER_ID, identity[1]),
+        (VALUES, reading.values),
+        (CAPTURED_MS, reading.captured_ms),
+        (EVENT_MS, event_ms),
+        (TIME_STATE, (reading.time_state, reading.bound_ms)),
+        (STATUS, reading.status),
+        (PREVIOUS, previous),
+        (FIRST_DUE_MS, first_due_ms),
+        (CAUSE, cause or None),
+    ):
+        if value is not None:
+            out.append(key)
+            put(out, value)
+            count += 1
+    out[0] = 0xA0 | count
+    return bytes(out)

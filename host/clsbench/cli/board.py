@@ -228,18 +228,19 @@ def _open_all(
 
 
 @click.command()
-@click.argument("action", type=click.Choice(["begin", "end"]))
+@click.argument("action", type=click.Choice(["begin", "end", "change"]))
 @_port
 @_json
 @click.option(
     "--uuid",
     type=click.UUID,
-    help="Of the transaction; begin makes one, end takes "
+    help="Of the transaction; begin and change make one, end takes "
     "the open one. A repeat with the same is not carried out twice.",
 )
 @click.option("--text", default="", help="Up to 64 bytes, goes into the record.")
 def switch(action: str, port: str, as_json: bool, uuid: uuid_module.UUID | None, text: str) -> int:
-    """Begins or ends a transaction: relay and record. Exit code 1 when the device refuses."""
+    """Begins or ends a transaction, or records a change of limit in it. Exit code 1 when the
+    device refuses."""
 
     async def run() -> int:
         async with _device(port) as (link, hello):
@@ -274,8 +275,8 @@ def switch(action: str, port: str, as_json: bool, uuid: uuid_module.UUID | None,
 
 
 async def _transaction(link: LinkClient, action: str, device_id: str) -> uuid_module.UUID:
-    """A new UUID to begin with, or that of the open transaction to end."""
-    if action == "begin":
+    """A new UUID for a begin or a change, or that of the open transaction to end."""
+    if action != "end":
         return uuid_module.uuid4()
     open_uuid = (await link.status())["open_uuid"]
     if open_uuid is None:

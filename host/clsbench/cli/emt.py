@@ -40,14 +40,17 @@ async def _serve(config: EmtConfig) -> None:
 @emt.command()
 @_socket
 @click.argument("cls_id")
-@click.argument("action", type=click.Choice(["begin", "end"]))
+@click.argument("action", type=click.Choice(["begin", "end", "change"]))
 @click.option("--uuid", help="The transaction; the same one for begin and end. Default: new.")
 @click.option("--text", default="", help="Up to 64 bytes that stand in the records.")
 @_json
 def switch(
     socket: str, cls_id: str, action: str, uuid: str | None, text: str, as_json: bool
 ) -> int:
-    """Begin or end a transaction on CLS_ID; ends with 1 where the device said no."""
+    """Begin or end a transaction on CLS_ID, or record a change of limit in it.
+
+    Ends with 1 where the device said no.
+    """
     answer = _ask(socket, lambda operator: operator.switch(cls_id, action, uuid=uuid, text=text))
     if as_json:
         click.echo(json.dumps(answer))

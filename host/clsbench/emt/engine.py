@@ -19,7 +19,7 @@ from clsbench.errors import BadInput, PeerRefused, PeerSilent
 from clsbench.eventlog import EventLog
 from clsbench.net.reverse import HttpAnswer, OpenStreams
 
-ACTIONS = ("begin", "end")
+ACTIONS = ("begin", "end", "change")
 MAX_TEXT_BYTES = 64
 DEADLINE_S = 60.0  # a command is given up after this many real seconds
 COMMAND_ANSWER_S = 22.0  # the SMGW answers within 20 s (DS2.0 chapter 6), and a little for the way

@@ -10,7 +10,7 @@ from typing import Any
 from clsbench.smgw.core.fields import FieldError, object_body, text_field, uint_field, uuid_field
 from clsbench.smgw.core.taf16 import MAX_TEXT_BYTES
 
-ACTIONS = ("begin", "end")
+ACTIONS = ("begin", "end", "change")
 
 
 @dataclass(frozen=True, slots=True)
