@@ -20,8 +20,6 @@ except (ImportError, SyntaxError, ValueError, NameError, AttributeError):
     read_entries = read_list = skim = None
     VIPER = False
 
-from dicamm.proto.crc import CCITT_TABLE, crc16_kermit
-
 __all__ = ("TABLES", "VIPER", "crc16_kermit", "read_entries", "read_list", "skim", "take")
 
 
@@ -31,15 +29,30 @@ def crc_tables():
     """
     table = array("H", bytes(2 * (512 + 64)))
     for index in range(256):
-        crc = CCITT_TABLE[index]
+        crc = index
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x8408 if crc & 1 else 0)
         table[index] = crc
-        table[256 + index] = crc >> 8 ^ CCITT_TABLE[crc & 0xFF]
+    for index in range(256):
+        table[256 + index] = table[index] >> 8 ^ table[table[index] & 0xFF]
     for index in range(64):
         crc = (index & 15) << (index >> 4 << 2)
         for _ in range(16):
-            crc = crc >> 8 ^ CCITT_TABLE[crc & 0xFF]
+            crc = crc >> 8 ^ table[crc & 0xFF]
         table[512 + index] = crc
     return table
 
 
-TABLES = crc_tables() if VIPER else None
+if VIPER:  # `crc` with its loops and tables is not needed then
+    TABLES = crc_tables()
+
+    def crc16_kermit(buf, start, end):
+        """As crc.crc16_kermit; takes nothing from the heap."""
+        crc = 0
+        for index in range(start, end):
+            crc = crc >> 8 ^ TABLES[(crc ^ buf[index]) & 0xFF]
+        return crc
+else:
+    from dicamm.proto.crc import crc16_kermit
+
+    TABLES = None
