@@ -28,8 +28,7 @@ lint: setup
 	.venv/bin/python tools/check_tree.py
 
 bench: setup
-	.venv/bin/python tools/bench/modbus.py
-	.venv/bin/python tools/bench/meter_server.py
+	.venv/bin/python tools/bench/run.py $(ARGS)
 	.venv/bin/python tools/bench/sml.py
 
 torture: setup
