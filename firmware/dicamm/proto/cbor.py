@@ -66,7 +66,7 @@ def encode(value):
     take back: an integer out of range, a limit of this module exceeded, a lone surrogate.
     """
     out = bytearray()
-    _write(out, value, 0)
+    put(out, value, 0)
     return bytes(out)
 
 
@@ -93,21 +93,34 @@ def decode_first(data, start=0, tags=KNOWN_TAGS) -> "Any":
     return reader.item(0), reader.position
 
 
-def _write(out, value, depth):
-    kind = type(value)  # what records are made of first
-    if kind is int:
-        if 0 <= value < 24:
+def put(out, value, depth=0):
+    """Adds the encoding of `value` to a bytearray, as `encode` gives it."""
+    kind = type(value)  # what records are made of comes first, and straight
+    if kind is int and value >= 0:
+        if value < 24:
             out.append(value)
+        elif value < 1 << 64:
+            put_head(out, _UINT, value)
         else:
             _write_int(out, value)
-    elif kind is bytes:
-        _write_string(out, _BYTES, value)
+    elif kind is bytes and len(value) < 24:
+        out.append(0x40 | len(value))
+        out.extend(value)
     elif kind is str:
-        _write_string(out, _TEXT, _strict_utf8(value))
+        data = _strict_utf8(value)
+        if len(data) < 24:
+            out.append(0x60 | len(data))
+            out.extend(data)
+        else:
+            _write_string(out, _TEXT, data)
     elif value is None:
         out.append(0xF6)
     elif kind is bool:
         out.append(0xF5 if value else 0xF4)
+    elif (kind is tuple or kind is list) and depth < MAX_DEPTH and len(value) < 24:
+        out.append(0x80 | len(value))
+        for entry in value:
+            put(out, entry, depth + 1)
     elif isinstance(value, int):
         _write_int(out, value)
     elif isinstance(value, str):
@@ -122,15 +135,15 @@ def _write_int(out, value):
     if not -(1 << 64) <= value < 1 << 64:
         raise ValueError("integer needs more than 64 bit")
     if value < 0:
-        _write_head(out, _NEGATIVE, -1 - value)
+        put_head(out, _NEGATIVE, -1 - value)
     else:
-        _write_head(out, _UINT, value)
+        put_head(out, _UINT, value)
 
 
 def _write_string(out, major, data):
     if len(data) > MAX_STRING:
         raise ValueError("string of %d bytes, limit %d" % (len(data), MAX_STRING))
-    _write_head(out, major, len(data))
+    put_head(out, major, len(data))
     out.extend(data)
 
 
@@ -140,8 +153,8 @@ def _write_nested(out, value, depth):
     if isinstance(value, Tag):
         if not 0 <= value.number < 1 << 64:
             raise ValueError("tag number outside 64 bit")
-        _write_head(out, _TAG, value.number)
-        _write(out, value.value, depth + 1)
+        put_head(out, _TAG, value.number)
+        put(out, value.value, depth + 1)
         return
     if not isinstance(value, (list, tuple, dict)):
         raise TypeError("no CBOR for %s" % type(value).__name__)
@@ -150,9 +163,9 @@ def _write_nested(out, value, depth):
     if isinstance(value, dict):
         _write_map(out, value, depth + 1)
     else:
-        _write_head(out, _ARRAY, len(value))
+        put_head(out, _ARRAY, len(value))
         for entry in value:
-            _write(out, entry, depth + 1)
+            put(out, entry, depth + 1)
 
 
 def _write_map(out, value, depth):
@@ -160,10 +173,10 @@ def _write_map(out, value, depth):
         if type(key) is not int or not 0 <= key < 24:
             _write_sorted(out, value, depth)
             return
-    _write_head(out, _MAP, len(value))
+    put_head(out, _MAP, len(value))
     for key in sorted(value):
         out.append(key)
-        _write(out, value[key], depth)
+        put(out, value[key], depth)
 
 
 def _write_sorted(out, value, depth):
@@ -172,16 +185,17 @@ def _write_sorted(out, value, depth):
         if isinstance(key, bool) or not isinstance(key, (int, str, bytes)):
             raise TypeError("no map key: %s" % type(key).__name__)
         encoded = bytearray()
-        _write(encoded, key, depth)
+        put(encoded, key, depth)
         keys.append((bytes(encoded), key))
     keys.sort(key=lambda pair: pair[0])
-    _write_head(out, _MAP, len(keys))
+    put_head(out, _MAP, len(keys))
     for encoded, key in keys:
         out.extend(encoded)
-        _write(out, value[key], depth)
+        put(out, value[key], depth)
 
 
-def _write_head(out, major, argument):
+def put_head(out, major, argument):
+    """Adds the head of an item to a bytearray: major type, and an argument below 2**64."""
     major <<= 5
     if argument < 24:
         out.append(major | argument)
