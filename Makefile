@@ -29,7 +29,6 @@ lint: setup
 
 bench: setup
 	.venv/bin/python tools/bench/run.py $(ARGS)
-	.venv/bin/python tools/bench/sml.py
 
 torture: setup
 	nice -n 19 .venv/bin/python tools/torture.py --full $(ARGS)
