@@ -6,6 +6,7 @@ decoders read from it; messages with a wrong checksum of their own must be refus
 
 import json
 import os
+import random
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -14,12 +15,15 @@ import pytest
 
 from clsbench.hil.interpreter import find_micropython
 from clsbench.meters import sml_document
+from clsbench.meters.sml_encode import frame as transport_frame
 from clsbench.meters.sml_second_reader import frames, payload_frame
 from clsbench.paths import firmware_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("CLSBENCH_CORPUS", ROOT.parent / "shared" / "corpus")) / "sml"
 ITEMS = sorted(path.stem for path in FOLDER.glob("*.json"))
+
+ESCAPE = b"\x1b\x1b\x1b\x1b"
 
 pytestmark = [
     pytest.mark.corpus,
@@ -132,6 +136,24 @@ def test_second_reader_reads_the_same(item):
         assert [(entry["obis"], numbers(entry)) for entry in frame["entries"]] == [
             (entry["obis_hex"], numbers(entry)) for entry in wanted_entries(want)
         ]
+
+
+@pytest.mark.parametrize("item", ITEMS)
+def test_changed_bytes_of_a_real_telegram_never_give_another_reading(item):
+    data, whole = capture(item), [frame for frame in valid_frames(item) if frame.get("crc")]
+    chooser = random.Random(item)
+    for frame in whole[:1]:
+        good = data[frame["offset"] :][: frame["length"]]
+        (known,) = on_cpython(good)["frames"]
+        for _ in range(60):
+            bad = bytearray(good)
+            for _ in range(chooser.randrange(1, 4)):
+                bad[chooser.randrange(len(bad))] ^= chooser.randrange(1, 256)
+            for found in on_cpython(bytes(bad))["frames"]:
+                assert found["entries"] in ([], known["entries"])
+            payload = bytes(bad[8:-8]).replace(ESCAPE * 2, ESCAPE)
+            for found in on_cpython(transport_frame(payload))["frames"]:  # its checksum made good
+                assert found["entries"] in ([], known["entries"])
 
 
 NO_PIN = (
