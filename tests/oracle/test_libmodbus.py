@@ -1,4 +1,4 @@
-"""The played meter and the device's client against libmodbus: mbpoll and a slave of the library."""
+"""Played meter and device client against libmodbus: mbpoll as master, the library as slave."""
 
 import ctypes
 import ctypes.util
