@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from clsbench.settlement.boundaries import BILLABLE, USABLE, Ledger, Point
 from clsbench.settlement.findings import Finding
 from clsbench.settlement.model import Event
-from clsbench.settlement.transactions import History
+from clsbench.settlement.transactions import History, Transaction
 
 
 @dataclass(slots=True)
@@ -55,6 +55,17 @@ def build_cuts(ledger: Ledger, history: History, neutral: list[Event]) -> Cuts:
     judge.stand_still()
     result.cuts.sort(key=lambda cut: (cut.at_ms, cut.level))
     return result
+
+
+def energy_of(one: Transaction, cuts: Cuts) -> int | None:
+    """Difference of a transaction's two readings; None where it has not two usable ones."""
+    begin, end = one.begin, one.end
+    if begin is None or end is None or not (begin.time_valid and end.time_valid):
+        return None
+    low, high = cuts.by_event.get(id(begin)), cuts.by_event.get(id(end))
+    if low is None or high is None or low.epoch != high.epoch or high.value < low.value:
+        return None
+    return high.value - low.value
 
 
 class _Judge:

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from clsbench.settlement.boundaries import Ledger, build_ledger
-from clsbench.settlement.cuts import Cut, Cuts, build_cuts
+from clsbench.settlement.cuts import Cut, Cuts, build_cuts, energy_of
 from clsbench.settlement.findings import Finding, in_order
 from clsbench.settlement.model import Event, MeteringPoint
 from clsbench.settlement.slots import Part, Slot
@@ -59,14 +59,7 @@ class Settled:
 
     def energy(self, one: Transaction, book: Book) -> int | None:
         """Difference of a transaction's two readings; None where it has not two usable ones."""
-        begin, end = one.begin, one.end
-        if begin is None or end is None or not (begin.time_valid and end.time_valid):
-            return None
-        cuts = book.cuts.by_event
-        low, high = cuts.get(id(begin)), cuts.get(id(end))
-        if low is None or high is None or low.epoch != high.epoch or high.value < low.value:
-            return None
-        return high.value - low.value
+        return energy_of(one, book.cuts)
 
     def state(self, one: Transaction) -> str:
         """The transaction's state, its values considered."""

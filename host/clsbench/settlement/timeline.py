@@ -43,6 +43,10 @@ class Timeline:
         found = zip(self._starts, ends, self._states, strict=True)
         return [each for each in found if each[2] != REST]
 
+    def changes(self) -> tuple[list[int], list[str]]:
+        """Instants from which on each state holds; the first lies before all others."""
+        return self._starts, self._states
+
     def _enter(self, at_ms: int, state: str) -> None:
         if self._starts[-1] == at_ms:
             self._starts.pop()

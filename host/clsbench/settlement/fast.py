@@ -1,0 +1,237 @@
+"""The fast engine: the same digits as the core, a metering point's year at a time in arrays.
+
+Sound rows go through numpy; where records or values are doubtful, the core's own judgement of the
+*events* (its history, its cuts) is put in their place, so that there is one set of rules. Points
+that columns cannot say wholly are settled by the core. Needs numpy (extra `settlement`).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np  # pyright: ignore[reportMissingImports]
+
+from clsbench.settlement import fast_events
+from clsbench.settlement.boundaries import BILLABLE, USABLE
+from clsbench.settlement.columns import Array, Columns, Series
+from clsbench.settlement.fast_events import REST, UNKNOWN, Course, Grid
+from clsbench.settlement.findings import Finding, in_order
+from clsbench.settlement.sections import Book, Settled, settle_point
+from clsbench.settlement.times import QUARTER_MS
+
+MISSING, SETTLED, FAULTY = 0, 1, 2
+NONE, MEASURED, SUBSTITUTE = 0, 1, 2
+
+
+@dataclass(slots=True)
+class FastBook:
+    """One direction. total, state, quality: per quarter hour; parts: columns, one row a part.
+
+    part_tx: index into `uuids`, REST or UNKNOWN. tx_energy: one per UUID, -1 where not known.
+    """
+
+    direction: str
+    total: Array
+    state: Array
+    quality: Array
+    part_slot: Array
+    part_tx: Array
+    part_energy: Array
+    tx_energy: Array
+
+
+@dataclass(slots=True)
+class FastResult:
+    """What the engine made of a point. by_core: it was settled by the core as a whole."""
+
+    from_ms: int
+    uuids: list[str]
+    books: list[FastBook]
+    findings: list[Finding]
+    by_core: Settled | None = None
+
+
+def settle_columns(columns: Columns) -> FastResult:
+    """Settles a metering point; digits, states, qualities and findings equal to the core's."""
+    frame = columns.frame
+    if not columns.plain or any(_odd(columns, own) for own in columns.series.values()):
+        return _by_core(columns)
+    course = fast_events.course_of(columns)
+    findings = list(course.findings)
+    books = []
+    for name in frame.directions:
+        grid = _grid(columns, name, columns.series[name], findings)
+        measured = grid.known.copy()
+        cuts = fast_events.cuts_of(columns, name, grid, course, findings)
+        if frame.policy.substitute == "linear" and not grid.known.all():
+            _fill(columns, grid, cuts)
+        for index in np.flatnonzero(~measured).tolist():
+            at_ms = frame.from_ms + index * QUARTER_MS
+            findings.append(Finding("missing_boundary", at_ms, direction=name))
+        energies = fast_events.energies(columns, name, course, cuts)
+        books.append(_share(name, grid, cuts, course, energies))
+    return FastResult(frame.from_ms, course.uuids, books, in_order(findings))
+
+
+def _odd(columns: Columns, own: Series) -> bool:
+    """What this engine leaves to the core: repeats, disorder, late captures, fatal status."""
+    frame = columns.frame
+    if len(own.due_ms) == 0:
+        return False
+    steps = np.diff(own.due_ms)
+    outside = own.due_ms[0] < frame.from_ms or own.due_ms[-1] > frame.to_ms
+    disorder = bool((steps <= 0).any()) or bool((np.diff(own.at_ms) < 0).any())
+    far = bool((np.abs(own.at_ms - own.due_ms) >= QUARTER_MS // 2).any())
+    fatal = bool((own.ptb == 4).any()) or bool((columns.events.ptb == 4).any())
+    return bool(outside or disorder or far or fatal)
+
+
+def _grid(columns: Columns, name: str, own: Series, findings: list[Finding]) -> Grid:
+    frame = columns.frame
+    due = np.arange(frame.from_ms, frame.to_ms + 1, QUARTER_MS, dtype=np.int64)
+    grid = Grid(
+        due,
+        due.copy(),
+        np.zeros(len(due), dtype=np.int64),
+        np.zeros(len(due), dtype=np.int64),
+        np.zeros(len(due), dtype=bool),
+        np.zeros(len(due), dtype=bool),
+    )
+    usable = own.ptb <= USABLE
+    for row in np.flatnonzero(~usable).tolist():
+        place, at_ms = f"{name}[{row}]", int(own.due_ms[row])
+        findings.append(Finding("boundary_unusable", at_ms, None, name, place, int(own.raw[row])))
+    where = (own.due_ms[usable] - frame.from_ms) // QUARTER_MS
+    grid.at_ms[where] = own.at_ms[usable]
+    grid.value[where] = own.raw[usable]
+    grid.known[where] = True
+    grid.substitute[where] = own.ptb[usable] > BILLABLE
+    rows = np.flatnonzero(grid.known)
+    falls = np.zeros(len(rows), dtype=np.int64)
+    falls[1:] = np.diff(grid.value[rows]) < 0
+    grid.epoch[rows] = np.cumsum(falls)
+    for row in rows[falls == 1].tolist():
+        at_ms = frame.from_ms + row * QUARTER_MS
+        findings.append(Finding("register_fall", at_ms, None, name, "", int(grid.value[row])))
+    return grid
+
+
+def _fill(columns: Columns, grid: Grid, cuts: fast_events.CutColumns) -> None:
+    """Straight lines between the nearest known registers (R11), for the boundaries that lack."""
+    policy = columns.frame.policy
+    rows = np.flatnonzero(grid.known)
+    at = np.concatenate((grid.at_ms[rows], cuts.anchor_at))
+    value = np.concatenate((grid.value[rows], cuts.anchor_value))
+    epoch = np.concatenate((grid.epoch[rows], cuts.anchor_epoch))
+    order = np.lexsort((value, epoch, at))
+    at, value, epoch = at[order], value[order], epoch[order]
+    for row in np.flatnonzero(~grid.known).tolist():
+        due_ms = columns.frame.from_ms + row * QUARTER_MS
+        low = int(np.searchsorted(at, due_ms, "right")) - 1
+        high = int(np.searchsorted(at, due_ms, "left"))
+        if low < 0 or high == len(at) or epoch[low] != epoch[high]:
+            continue
+        span = int(at[high]) - int(at[low])
+        if span > policy.substitute_max_ms:
+            continue
+        start, stop = int(value[low]), int(value[high])
+        if span > 0:
+            total = start * span + (stop - start) * (due_ms - int(at[low]))
+            start = total // span if total >= 0 else -(-total // span)
+        grid.value[row], grid.epoch[row] = start, epoch[low]
+        grid.known[row] = grid.substitute[row] = True
+
+
+def _share(
+    name: str, grid: Grid, cuts: fast_events.CutColumns, course: Course, energies: Array
+) -> FastBook:
+    usable = grid.known[:-1] & grid.known[1:] & (grid.epoch[:-1] == grid.epoch[1:])
+    total = np.where(usable, np.diff(grid.value), -1)
+    order = np.searchsorted(grid.at_ms, cuts.at_ms, "right") + np.arange(len(cuts.at_ms))
+    count = len(grid.at_ms) + len(cuts.at_ms)
+    is_cut = np.zeros(count, dtype=bool)
+    is_cut[order] = True
+    at = np.empty(count, dtype=np.int64)
+    value = np.empty(count, dtype=np.int64)
+    at[is_cut], value[is_cut] = cuts.at_ms, cuts.value
+    at[~is_cut], value[~is_cut] = grid.at_ms, grid.value
+    slot = np.cumsum(~is_cut)[:-1] - 1
+    energy = np.diff(value)
+    inside = (slot >= 0) & (slot < len(usable))
+    inside &= usable[np.clip(slot, 0, len(usable) - 1)] if len(usable) else False
+    keep = np.flatnonzero(inside & (energy != 0))
+    slot, energy = slot[keep], energy[keep]
+    states = course.over(at[keep], at[keep + 1])
+    doubtful = np.zeros(len(usable), dtype=bool)
+    doubtful[slot[states == UNKNOWN]] = True
+    if len(usable):
+        quality = np.where(grid.substitute[:-1] | grid.substitute[1:], SUBSTITUTE, MEASURED)
+    else:
+        quality = np.zeros(0, dtype=np.int64)
+    key = slot * (len(course.uuids) + 2) + (states - UNKNOWN)
+    sort = np.argsort(key, kind="stable")
+    key, slot, states, energy = key[sort], slot[sort], states[sort], energy[sort]
+    starts = np.flatnonzero(np.diff(key, prepend=-1) != 0)
+    return FastBook(
+        name,
+        total,
+        np.where(usable, np.where(doubtful, FAULTY, SETTLED), MISSING).astype(np.int8),
+        np.where(usable, quality, NONE).astype(np.int8),
+        slot[starts],
+        states[starts],
+        np.add.reduceat(energy, starts) if len(starts) else energy,
+        energies,
+    )
+
+
+def _by_core(columns: Columns) -> FastResult:
+    settled = settle_point(columns.whole_point())
+    frame = columns.frame
+    uuids = sorted(settled.history.transactions)
+    index = {uuid: number for number, uuid in enumerate(uuids)}
+    books = []
+    for book in settled.books:
+        rows: list[tuple[int, int, int]] = []
+        for number, sections in enumerate(book.sections):
+            of: dict[int, int] = {}
+            for section in sections:
+                tx = {"": REST, "\0": UNKNOWN}.get(section.state, index.get(section.state, REST))
+                of[tx] = of.get(tx, 0) + section.energy
+            rows += [(number, tx, energy) for tx, energy in sorted(of.items()) if energy]
+        table = np.array(rows, dtype=object).reshape(-1, 3)
+        words = ("missing", "settled", "faulty"), ("none", "measured", "substitute")
+        books.append(
+            FastBook(
+                book.direction,
+                np.array([-1 if s.total is None else s.total for s in book.slots], dtype=object),
+                np.array([words[0].index(s.state) for s in book.slots], dtype=np.int8),
+                np.array([words[1].index(s.quality) for s in book.slots], dtype=np.int8),
+                table[:, 0].astype(np.int64),
+                table[:, 1].astype(np.int64),
+                table[:, 2],
+                np.array([_known(settled, uuid, book) for uuid in uuids], dtype=object),
+            )
+        )
+    return FastResult(frame.from_ms, uuids, books, settled.findings, settled)
+
+
+def _known(settled: Settled, uuid: str, book: Book) -> int:
+    energy = settled.energy(settled.history.transactions[uuid], book)
+    return -1 if energy is None else energy
+
+
+def shares(columns: Columns, result: FastResult) -> list[dict[tuple[str, str | None], Any]]:
+    """Per direction and quarter hour: {(group, uuid): energy}; for comparison with the core."""
+    groups = columns.frame.groups
+    found = []
+    for book in result.books:
+        parts: list[dict[tuple[str, str | None], int]] = [{} for _ in range(len(book.total))]
+        rows = zip(book.part_slot, book.part_tx, book.part_energy, strict=True)
+        for slot, tx, energy in rows:
+            if tx >= 0:
+                key = (groups.of(result.uuids[tx]), result.uuids[tx])
+            else:
+                key = (groups.rest if tx == REST else groups.delta, None)
+            of = parts[int(slot)]
+            of[key] = of.get(key, 0) + int(energy)
+        found.append({"direction": book.direction, "parts": parts})
+    return found
