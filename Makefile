@@ -1,5 +1,5 @@
 # Front door. Every target sets up what it needs into .venv first.
-.PHONY: help setup demo test lint bench torture lock clean
+.PHONY: help setup demo test lint bench torture chaos month lock clean
 OUT ?= demo-out
 
 help:
@@ -8,6 +8,8 @@ help:
 	@echo "make lint    formatting, lint, types, import direction, cross compilation"
 	@echo "make bench   figures beside named peers (fetches them from the package index)"
 	@echo "make torture power cuts at every byte of every flash operation of the journal"
+	@echo "make chaos   1,000 transactions while the chain is being broken (about 20 minutes)"
+	@echo "make month   31 days of quarter hours and switchings in about 10 minutes"
 	@echo "make setup   only install into .venv (command: .venv/bin/clsbench)"
 	@echo "make lock    resolve requirements.lock anew (needs uv)"
 
@@ -32,6 +34,12 @@ bench: setup
 
 torture: setup
 	nice -n 19 .venv/bin/python tools/torture.py --full $(ARGS)
+
+chaos: setup
+	nice -n 19 .venv/bin/python tools/chaos.py $(ARGS)
+
+month: setup
+	.venv/bin/python tools/month.py $(ARGS)
 
 lock:
 	uv pip compile --universal --python-version 3.11 --group dev pyproject.toml \

@@ -28,7 +28,11 @@ class BenchClock:
 
     def now_ns(self) -> int:
         """Unix nanoseconds of bench time."""
-        return self.utc_ms * 1_000_000 + (time.monotonic_ns() - self.mono_ns) * self.speed
+        return self.ns_at(time.monotonic_ns())
+
+    def ns_at(self, mono_ns: int) -> int:
+        """Unix nanoseconds of bench time at such an instant of time.monotonic_ns()."""
+        return self.utc_ms * 1_000_000 + (mono_ns - self.mono_ns) * self.speed
 
     def now_ms(self) -> int:
         """Unix milliseconds of bench time."""

@@ -40,13 +40,15 @@ class Delivery:
 
     Oldest first, each once, then again what the gateway says it lacks: also what it had
     acknowledged, as long as the journal holds it. A record that the gateway refuses stays
-    unacknowledged and does not hold up those behind it.
+    unacknowledged and does not hold up those behind it. utc_ms: function that gives legal time,
+    None while it is not known.
     """
 
-    def __init__(self, client, journal, mac0, log, jitter):
+    def __init__(self, client, journal, mac0, utc_ms, log, jitter):
         self._client = client
         self._journal = journal
         self._mac0 = mac0
+        self._utc_ms = utc_ms
         self._log = log
         self._backoff = Backoff(jitter)
         self._work = asyncio.Event()
@@ -84,6 +86,10 @@ class Delivery:
         if not seq:
             return False
         fields = event_fields(self._mac0, self._journal.read(seq))
+        if fields["event_ms"] is None:  # recorded while time was unset: told as soon as it is known
+            fields["event_ms"] = self._utc_ms()
+            if fields["event_ms"] is None:
+                return False
         try:
             gateway_seq = await self._client.announce(fields)
         except HanError as error:

@@ -114,6 +114,7 @@ class Device:
             first,
             self.journal,
             self.mac0,
+            self._utc_ms,
             self.log,
             _jitter,
         )
@@ -122,6 +123,9 @@ class Device:
         supervisor.add("delivery", delivery.run, 30000)
         poll = CommandPoll(second, self.controller, self.log, _jitter)
         supervisor.add("commands", poll.run, 60000)
+
+    def _utc_ms(self):
+        return self.legal_time.utc_ms(self.ports.clock.mono_ms())
 
     async def _run_bus(self, alive):
         self.bus.alive = alive

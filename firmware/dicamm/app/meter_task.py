@@ -107,7 +107,7 @@ class Meter:
             if error:
                 return None, error, 0
             if not values:  # of several replies the first: no value is older than it is said
-                captured_ms = request.captured_us * self._clock.speed // 1000
+                captured_ms = self._clock.ms_at(request.captured_us)
             payload = memoryview(request.payload)[: request.length]
             for value in self._profile.decode(function, address, payload):
                 if value[0] in wanted:

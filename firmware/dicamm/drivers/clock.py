@@ -24,9 +24,13 @@ class Clock:
         self._ticks = now
         return self._real_us
 
+    def ms_at(self, real_us):
+        """Milliseconds since boot in the time of this board, at such an instant of `real_us`."""
+        return real_us * self.speed // 1000
+
     def mono_ms(self):
-        """Milliseconds since boot in the time of this board."""
-        return self.real_us() * self.speed // 1000
+        """The same now."""
+        return self.ms_at(self.real_us())
 
     async def sleep_ms(self, ms):
         """Sleeps `ms` milliseconds in the time of this board, at least one of the wall's."""

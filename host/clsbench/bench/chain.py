@@ -33,20 +33,28 @@ class ChainOptions:
     heap: str = "384k"
     paced: bool = True
     device: dict[str, object] | None = None
+    env: dict[str, str] | None = None  # of the board's interpreter
 
 
 class Chain:
     """work: directory for state, keys and logs of the parts (made; private keys are 0600).
+    clock: of the bench, where it is not simply `options.speed` times as fast as the wall's.
 
     After `start`: `operator` (the aEMT's interface), `board`, `plant`, `roles`.
     """
 
-    def __init__(self, work: Path, events_path: Path, options: ChainOptions):
+    def __init__(
+        self,
+        work: Path,
+        events_path: Path,
+        options: ChainOptions,
+        clock: BenchClock | None = None,
+    ):
         self.work = work
         self.events_path = events_path
         self.options = options
         self.names = Names()
-        self.clock = BenchClock(speed=options.speed)
+        self.clock = clock or BenchClock(speed=options.speed)
         self.events = EventLog(events_path, self.clock, "bench")
         self.roles: dict[str, RoleProcess] = {}
         work.mkdir(parents=True, exist_ok=True)
@@ -67,6 +75,7 @@ class Chain:
             speed=options.speed,
             uarts={0: self.plant.bus_path},
             on_pin=self.plant.on_pin,
+            env=options.env,
         )
 
     @property
@@ -107,6 +116,11 @@ class Chain:
         self.roles[role] = process
         await process.start()
 
+    def han_port(self) -> int:
+        """Where the device finds its gateway; 0 without one."""
+        gateway = self.roles.get("smgw")
+        return gateway.ports["han"] if gateway else 0
+
     def flash(self) -> None:
         """Puts firmware and provisioning on the board, as on any board; main.py runs then."""
         gateway = self.roles.get("smgw")
@@ -115,7 +129,7 @@ class Chain:
             cls_id=self.names.cls,
             meter_id=self.names.mid_meter,
             gateway_host="127.0.0.1" if gateway else "",
-            gateway_port=gateway.ports["han"] if gateway else 0,
+            gateway_port=self.han_port(),
             gateway_name=f"{self.names.smgw.lower()}.sm",
             extra=self.options.device or {},
         )

@@ -98,8 +98,7 @@ class BenchPlant:
         """Relay observer of the board: an edge of the relay pin switches the rod."""
         if pin != PIN_RELAY:
             return
-        clock = self.clock
-        at_ms = clock.utc_ms + (mono_ns - clock.mono_ns) * clock.speed // 1_000_000
+        at_ms = self.clock.ns_at(mono_ns) // 1_000_000
         closed = bool(value)
         if closed == self.plant.relay:
             return
