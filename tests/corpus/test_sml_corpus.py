@@ -16,6 +16,7 @@ import pytest
 from clsbench.hil.interpreter import find_micropython
 from clsbench.meters import sml_document
 from clsbench.meters.sml_encode import frame as transport_frame
+from clsbench.meters.sml_quirk_words import QUIRKS
 from clsbench.meters.sml_second_reader import frames, payload_frame
 from clsbench.paths import firmware_dir
 
@@ -154,6 +155,14 @@ def test_changed_bytes_of_a_real_telegram_never_give_another_reading(item):
             payload = bytes(bad[8:-8]).replace(ESCAPE * 2, ESCAPE)
             for found in on_cpython(transport_frame(payload))["frames"]:  # its checksum made good
                 assert found["entries"] in ([], known["entries"])
+
+
+@pytest.mark.parametrize("item", ITEMS)
+def test_quirks_of_a_meter_are_visible_in_its_readings(item):
+    shown = list(on_cpython(capture(item))["frames"])
+    shown += [entry for frame in shown for entry in frame["entries"]]
+    found = {quirk for part in shown for quirk in part["quirks"]}
+    assert found == set(QUIRKS) & set(expectation(item)["quirks"])
 
 
 NO_PIN = (

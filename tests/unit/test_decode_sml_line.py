@@ -14,7 +14,9 @@ from clsbench.errors import BadInput, EnvironmentProblem
 from clsbench.meters.device_id import server_id
 from clsbench.meters.sml_advice import advice
 from clsbench.meters.sml_encode import frame, message, obis_bytes, octets, sml_list, telegram
-from dicamm.proto import sml_diagnosis
+from clsbench.meters.sml_quirk_words import QUIRKS
+from dicamm.proto import sml_diagnosis, sml_entry
+from dicamm.proto.sml_quirks import SIGNED_POWER
 
 SERVER = server_id("1EMH0098765432")
 IMPORT = obis_bytes("1-0:1.8.0*255")
@@ -73,6 +75,18 @@ def test_every_finding_has_words():
     for name, finding in vars(sml_diagnosis).items():
         if name.isupper() and isinstance(finding, str):
             assert len(advice(finding, 3)) > 40
+
+
+def test_every_quirk_has_words_and_a_family():
+    told = {value for name, value in vars(sml_entry).items() if name.isupper() and name != "BARE"}
+    told = {value for value in told if isinstance(value, str)}
+    assert len(told) == 8 and told | {row[4] for row in SIGNED_POWER} <= QUIRKS.keys()
+    assert all(len(quirk.meaning) > 10 and quirk.family for quirk in QUIRKS.values())
+
+
+def test_quirks_are_explained_below_the_telegrams():
+    out = run("-", data=telegram(SERVER, [(IMPORT, None, None, 30, None)], 1))
+    assert "quirk entry_without_value: an entry that has no value" in out
 
 
 def test_files_or_a_port_are_wanted():

@@ -10,6 +10,7 @@ from clsbench.errors import BadInput
 from clsbench.meters import sml_document
 from clsbench.meters.device_id import device_id
 from clsbench.meters.sml_advice import advice
+from clsbench.meters.sml_quirk_words import words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,6 +70,7 @@ def sml(
         for frame in doc["frames"]:
             _show_frame(console, doc["file"], frame)
         _show_readouts(console, doc.get("readouts", []))
+        _show_quirks(console, doc["frames"])
         console.print(f"{doc['file']}: {_summary(doc)}", markup=False)
         _show_findings(console, doc.get("diagnosis", []))
 
@@ -137,6 +139,12 @@ def _show_table(console: "Console", titles: tuple[str, ...], rows: list[list[str
         table.add_row(*row)
     if rows:
         console.print(table)
+
+
+def _show_quirks(console: "Console", frames: list[Plain]) -> None:
+    shown = [part for frame in frames for part in (frame, *frame["entries"])]
+    for name in sorted({quirk for part in shown for quirk in part["quirks"]}):
+        console.print(f"quirk {words(name)}", markup=False, highlight=False)
 
 
 def _show_findings(console: "Console", findings: list[Plain]) -> None:

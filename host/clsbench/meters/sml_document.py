@@ -11,11 +11,19 @@ from dicamm.proto.d0 import READOUT, D0Receiver
 from dicamm.proto.sml import FRAME, SmlReceiver, read_payload
 from dicamm.proto.sml_bodies import ATTENTION, SmlTree, attention_text
 from dicamm.proto.sml_diagnosis import TEXT, LineDiagnosis
-from dicamm.proto.sml_entry import SmlEntry
+from dicamm.proto.sml_entry import LENGTH_NOT_MULTIPLE_OF_4, SmlEntry
 from dicamm.proto.sml_transport import FRAME_DISCARDS
 
 _CHUNK = 64
 _MAX_FRAME = 0xFFFF
+_LOCAL = 3  # choice of a local time
+
+# rare forms that a reader may stumble over, beside the quirks that the device tells
+MESSAGE_CRC_BAD = "message_crc_bad"
+LIST_WITH_TWO_BYTE_TL = "list_with_two_byte_tl"
+ENTRY_WITHOUT_VALUE = "entry_without_value"
+TIME_AS_VALUE = "time_as_value"
+VAL_TIME_LOCAL = "val_time_local"
 
 
 def document(data):
@@ -89,12 +97,16 @@ def readout_document(readout):
 
 
 def _fetch(receiver, found):
+    reasons = []  # of messages refused in the frame that comes behind them
     while True:
         event = receiver.next_event()
         if event is None:
             return
         if event.kind == FRAME:
-            found.append(frame_document(event.data))
+            found.append(frame_document(event.data, reasons))
+            reasons = []
+        elif event.data == "message crc":
+            reasons.append(event.data)
         elif event.data in FRAME_DISCARDS:
             found.append(_broken(event))
 
@@ -106,11 +118,11 @@ def _payload_document(data):
     discarded = {}
     for reason in reasons:
         discarded[reason] = discarded.get(reason, 0) + 1
-    return {"frames": [frame_document(frame)], "discarded": discarded}
+    return {"frames": [frame_document(frame, reasons)], "discarded": discarded}
 
 
-def frame_document(frame):
-    """One SmlFrame as `document` shows it."""
+def frame_document(frame, reasons=()):
+    """One SmlFrame as `document` shows it; reasons: why messages in it were refused."""
     shown = {
         "offset": frame.offset,
         "length": frame.length,
@@ -122,7 +134,7 @@ def frame_document(frame):
         "sensor_time": _time(frame.sensor_time),
         "gateway_time": _time(frame.gateway_time),
         "signature": _hex(frame.signature),
-        "quirks": list(frame.quirks),
+        "quirks": list(frame.quirks) + _frame_forms(frame, reasons),
         "refused": frame.refused,
         "entries": [_entry(entry) for entry in frame.entries],
     }
@@ -143,7 +155,7 @@ def _broken(event):
         "sensor_time": None,
         "gateway_time": None,
         "signature": None,
-        "quirks": [],
+        "quirks": [LENGTH_NOT_MULTIPLE_OF_4] if event.data == "crc" and event.length % 4 else [],
         "refused": 0,
         "entries": [],
     }
@@ -161,8 +173,24 @@ def _entry(entry):
         "status": entry.status,
         "val_time": _time(entry.val_time),
         "text": _text(entry.raw),
-        "quirks": list(entry.quirks),
+        "quirks": list(entry.quirks) + _entry_forms(entry),
     }
+
+
+def _frame_forms(frame, reasons):
+    found = [LIST_WITH_TWO_BYTE_TL] if len(frame.entries) > 15 else []
+    return found + ([MESSAGE_CRC_BAD] if "message crc" in reasons else [])
+
+
+def _entry_forms(entry):
+    found = []
+    if entry.raw is None:
+        found.append(ENTRY_WITHOUT_VALUE)
+    elif isinstance(entry.raw, tuple):
+        found.append(TIME_AS_VALUE)
+    if entry.val_time is not None and entry.val_time[0] == _LOCAL:
+        found.append(VAL_TIME_LOCAL)
+    return found
 
 
 def _obis(name):
