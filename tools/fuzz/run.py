@@ -67,7 +67,8 @@ def run(name: str, runs: int, seed: int, corpus: Path) -> int:
     stats = [line for line in lines if line.startswith("stat::")]
     last = [line for line in lines if " cov: " in line][-1:]
     print("\n".join([*last, *stats]))
-    print(f"fuzz: {name}: {runs} executions in {seconds:.0f} s, no finding")
+    done_runs = next((line.split()[1] for line in stats if "number_of_executed" in line), "no")
+    print(f"fuzz: {name}: {done_runs} executions in {seconds:.0f} s, no finding")
     return 0
 
 
