@@ -43,6 +43,14 @@ def test_constants_that_lean_on_constants_and_are_passed_on_are_found():
     assert body(shrunk["dicamm.middle"]) == []
 
 
+def test_a_constant_whose_methods_are_called_and_a_huge_one_stay_valid():
+    text = "SIZE = 5\nHUGE = 1 << 70\nprint(SIZE.to_bytes(2, 'big'), HUGE)\n"
+    assert body(program(one=text)["dicamm.one"]) == [
+        "HUGE = 1 << 70",
+        "print(5 .to_bytes(2, 'big'), HUGE)",
+    ]
+
+
 @pytest.mark.parametrize(
     "user",
     [

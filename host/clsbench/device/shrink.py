@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from clsbench.device.shrink_names import Edit, apply_edits, shorten_names
 
 PACKAGE = "dicamm"
+_LARGEST = 1 << 62  # an integer object of its own beyond, made anew wherever it stands
 
 
 @dataclass
@@ -112,7 +113,7 @@ def _integer(node: ast.expr, known: Mapping[str, int]) -> int | None:
         if not isinstance(part, ast.Constant | ast.Name | ast.UnaryOp | ast.BinOp):
             return None
     value = eval(ast.unparse(node), {"__builtins__": {}}, dict(known))
-    return value if type(value) is int else None
+    return value if type(value) is int and abs(value) < _LARGEST else None
 
 
 def _value(program: Mapping[str, Module], module: str, name: str) -> int | None:
@@ -180,6 +181,7 @@ def _loads(statement: ast.stmt) -> Iterator[str]:
 
 def _literals(module: Module, program: Mapping[str, Module], own: str) -> Iterator[Edit]:
     """Uses of constants, as literals."""
+    dotted = {id(node.value) for node in ast.walk(module.tree) if isinstance(node, ast.Attribute)}
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             base, owner, name = node.value.id, module.modules.get(node.value.id, ""), node.attr
@@ -189,7 +191,8 @@ def _literals(module: Module, program: Mapping[str, Module], own: str) -> Iterat
             continue
         value = _value(program, owner, name)
         if value is not None and isinstance(node.ctx, ast.Load) and module.bound[base] == 1:
-            yield Edit.replacement(node, str(value) if value >= 0 else f"({value})")
+            bare = value >= 0 and id(node) not in dotted
+            yield Edit.replacement(node, str(value) if bare else f"({value})")
 
 
 def _for_tools(statement: ast.stmt) -> bool:
