@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from clsbench.cli.settle_fleet import fleet
 from clsbench.cli.settle_sources import Choices, apply_choices, read_file, write_text
 from clsbench.cli.settle_stores import read_commands, read_stores, write_evidence
 from clsbench.cli.settle_text import show_result
@@ -253,3 +254,6 @@ def reaction(
                 f"{each.verdict.replace('_', ' ')}; {each.why}"
             )
     return 1 if any(each.verdict == DID_NOT for each in found) else 0
+
+
+settle.add_command(fleet)

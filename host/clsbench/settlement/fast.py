@@ -219,7 +219,7 @@ def _known(settled: Settled, uuid: str, book: Book) -> int:
     return -1 if energy is None else energy
 
 
-def shares(columns: Columns, result: FastResult) -> list[dict[tuple[str, str | None], Any]]:
+def shares(columns: Columns, result: FastResult) -> list[dict[str, Any]]:
     """Per direction and quarter hour: {(group, uuid): energy}; for comparison with the core."""
     groups = columns.frame.groups
     found = []

@@ -32,10 +32,18 @@ class Course:
     point: MeteringPoint | None = None
 
     def over(self, from_ms: Array, to_ms: Array) -> Array:
-        """The state throughout each [from, to); UNKNOWN where it changes or takes no time."""
-        first = np.searchsorted(self.starts, from_ms, "right") - 1
-        last = np.searchsorted(self.starts, to_ms, "left") - 1
+        """The state throughout each [from, to); UNKNOWN where it changes or takes no time.
+
+        from_ms, to_ms: each in order.
+        """
+        first = _passed(np.searchsorted(from_ms, self.starts, "left"), len(from_ms)) - 1
+        last = _passed(np.searchsorted(to_ms, self.starts, "right"), len(to_ms)) - 1
         return np.where((first == last) & (to_ms > from_ms), self.states[first], UNKNOWN)
+
+
+def _passed(where: Array, count: int) -> Array:
+    """How many of `where` are at or before each index below count."""
+    return np.cumsum(np.bincount(where, minlength=count + 1))[:count]
 
 
 @dataclass(slots=True)
