@@ -11,6 +11,10 @@ from dicamm.app.records import event_fields
 from dicamm.control.command import Answer, parse, uuid_from_text
 from dicamm.link.han import HanError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 BATCH = 6
 COMMAND_WAIT_MS = 15000
 BACKOFF_MS = (100, 200, 500, 1000, 2000, 5000)  # real time
@@ -52,6 +56,7 @@ class Delivery:
         self._log = log
         self._backoff = Backoff(jitter)
         self._work = asyncio.Event()
+        self.signer: "Any" = None  # proto.cose_sign1.Sign1, where records are to be signed
         self._last_code = 0
         self._sent = 0  # highest number the gateway has had since the start
         self._lacking = None  # (from, to) that it asks for again
@@ -111,7 +116,7 @@ class Delivery:
             if sealed is None:
                 self._from = seq + 1  # gone, or not to be read: the gateway need not wait for it
             else:
-                batch.append(sealed)
+                batch.append(sealed if self.signer is None else await self._signed(sealed))
         if not batch:
             if numbers and self._lacking is None:
                 self._sent = numbers[-1]
@@ -128,6 +133,13 @@ class Delivery:
         self._sent = max(self._sent, numbers[-1])
         self._journal.acknowledge(min(acknowledged, self._sent))  # nobody has more than was sent
         return True
+
+    async def _signed(self, sealed):
+        """The record in its signature, made in small steps: a relay may want to switch."""
+        found = []
+        for _ in self.signer.steps(sealed, found):
+            await asyncio.sleep_ms(0)
+        return found[0]
 
     def _due(self):
         """The numbers to be sent next: what the gateway asked for, else what it never had."""

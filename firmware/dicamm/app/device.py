@@ -46,6 +46,7 @@ class Device:
         self.journal = Journal(ports.flash, erase_inline=False)
         self.journal.erase_ahead()  # nothing is on the bus yet
         self.mac0 = Mac0(settings.read_file("records.key"), settings.device_id.encode())
+        self._signer = _signer(settings)
         identity = (settings.cls_id, settings.meter_id)
         self.recorder = Recorder(self.journal, self.mac0, identity, self.legal_time)
         self.bus = Bus(ports.bus, ports.clock, settings.bus_timeout_ms, settings.bus_tries)
@@ -118,6 +119,7 @@ class Device:
             self.log,
             _jitter,
         )
+        delivery.signer = self._signer
         self.controller.on_record = delivery.wake
         self.quarter_hours.on_record = delivery.wake
         supervisor.add("delivery", delivery.run, 30000)
@@ -133,6 +135,15 @@ class Device:
 
     def _fault(self):
         self.controller.fail_safe("task fault")
+
+
+def _signer(settings):
+    """What signs records on their way to the gateway, or None where they are not to be signed."""
+    if not settings.sign:
+        return None
+    from dicamm.proto.cose_sign1 import Sign1  # here: its constants take 4 KB
+
+    return Sign1(settings.read_file("sign.key"), settings.device_id.encode())
 
 
 def _jitter():

@@ -25,13 +25,14 @@ KEYS = {
     "bus_tries": (int, 2),
     "baud": (int, 9600),
     "drift_ppm": (int, 50),
+    "sign": (int, 0),  # 1: records go to the gateway signed with sign.key besides
     "gateway_host": (str, ""),  # empty: no gateway, bench link only
     "gateway_port": (int, 0),
     "gateway_name": (str, ""),
 }
 
 CONFIG = "config.json"
-FILES = ("cls.crt.der", "cls.key.der", "han-ca.der", "records.key")
+FILES = ("cls.crt.der", "cls.key.der", "han-ca.der", "records.key", "sign.key")
 
 
 def load(directory, region=None):

@@ -9,6 +9,8 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from clsbench.meters import catalogue
 from clsbench.pki.layout import Pki
 
@@ -39,6 +41,17 @@ def record_key(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def sign_key(key_file: Path) -> bytes:
+    """The device's private key for signatures, 32 bytes beside its HMAC key, made on first use."""
+    path = key_file.with_name(key_file.stem + ".sign.key")
+    if not path.exists():
+        number = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(number.to_bytes(KEY_BYTES, "big"))
+    return path.read_bytes()
+
+
 def device_files(config: DeviceConfig, pki: Pki, key_file: Path) -> list[tuple[str, bytes]]:
     """(path on the device, content) of everything but the firmware itself."""
     settings = {
@@ -53,7 +66,9 @@ def device_files(config: DeviceConfig, pki: Pki, key_file: Path) -> list[tuple[s
         "gateway_name": config.gateway_name,
     }
     certificates = pki.cls_files(config.cls_id)
+    signing = [("sign.key", sign_key(key_file))] if config.extra.get("sign") else []
     return [
+        *signing,
         ("config.json", json.dumps(settings | config.extra).encode()),
         ("records.key", record_key(key_file)),
         ("cls.crt.der", certificates.cert_der.read_bytes()),

@@ -13,6 +13,7 @@ from typing import Any
 
 import cbor2
 
+from clsbench.device.signed import unwrap
 from clsbench.errors import ClsbenchError
 
 EVENTS = {
@@ -114,7 +115,7 @@ def open_record(sealed: bytes, key: bytes) -> DeviceRecord:
     this key. The key id is outside the seal (RFC 9052 section 6.3): `device_id` is what the
     record is labelled with, `cls_id` is sealed.
     """
-    protected, kid, payload, mac = _parts(sealed)
+    protected, kid, payload, mac = _parts(unwrap(sealed))
     structure = cbor2.dumps(["MAC0", protected, b"", payload])
     if not hmac.compare_digest(hmac.digest(key, structure, "sha256"), mac):
         label = kid.decode(errors="replace")
@@ -124,13 +125,13 @@ def open_record(sealed: bytes, key: bytes) -> DeviceRecord:
 
 def read_unchecked(sealed: bytes) -> DeviceRecord:
     """What a record claims; its seal is not looked at. Raises SealBroken when it is no record."""
-    _protected, kid, payload, _mac = _parts(sealed)
+    _protected, kid, payload, _mac = _parts(unwrap(sealed))
     return _record(sealed, kid, payload)
 
 
 def link_of(sealed: bytes) -> bytes:
-    """What the next record states as `previous`."""
-    return hashlib.sha256(sealed).digest()[:8]
+    """What the next record states as `previous`; a signature around a record does not count."""
+    return hashlib.sha256(unwrap(sealed)).digest()[:8]
 
 
 def obis_text(obis: bytes) -> str:

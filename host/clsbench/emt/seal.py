@@ -16,6 +16,7 @@ from typing import Any
 import cbor2
 
 from clsbench.device.records import EVENTS
+from clsbench.device.signed import unwrap
 from clsbench.errors import BadInput
 
 COSE_MAC0 = 17
@@ -82,7 +83,7 @@ def open_sealed(sealed: bytes) -> SealedRecord:
     """Opens one tagged COSE_Mac0 without checking its seal. Raises BadInput naming what is off."""
     if len(sealed) > MAX_SEALED_BYTES:
         raise BadInput(f"sealed record of {len(sealed)} bytes: at most {MAX_SEALED_BYTES}")
-    item = _decode(sealed, "record")
+    item = _decode(unwrap(sealed), "record")
     if not isinstance(item, cbor2.CBORTag) or item.tag != COSE_MAC0:
         raise BadInput("record is no tagged COSE_Mac0")
     parts = item.value

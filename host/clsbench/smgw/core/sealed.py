@@ -11,8 +11,10 @@ from typing import Any
 
 import cbor2
 
+from clsbench.device.signed import unwrap
+
 MAX_RECORD_BYTES = 1024
-_COSE_MAC0 = 17
+_COSE_MAC0, _COSE_SIGN1 = 17, 18
 _SEQ = 1
 _CLS_ID = 6
 _PREVIOUS = 13
@@ -56,6 +58,9 @@ def _decode(stream: io.BytesIO, start: int) -> Any:
 
 
 def _record(item: Any, sealed: bytes, start: int) -> SealedRecord:
+    if isinstance(item, cbor2.CBORTag) and item.tag == _COSE_SIGN1:
+        inner = unwrap(sealed)
+        item = _decode(io.BytesIO(inner), start) if inner != sealed else None
     if not isinstance(item, cbor2.CBORTag) or item.tag != _COSE_MAC0:
         raise NotSealed(f"byte {start}: no COSE_Mac0")
     parts = item.value

@@ -1,0 +1,34 @@
+"""A device that signs: its records reach the aEMT in their signatures, seal and chain as ever."""
+
+import pytest
+from chains import running
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from clsbench.bench.chain import ChainOptions
+from clsbench.device.provision import sign_key
+from clsbench.device.records import check_chain, open_record
+from clsbench.device.signed import SignatureBroken, check_signature, unwrap
+
+
+async def test_signed_records_are_delivered_and_their_signatures_hold(tmp_path):
+    async with running(tmp_path, ChainOptions(heap="256k", device={"sign": 1})) as run:
+        chain = run.chain
+        await run.transaction()
+        held = [
+            bytes.fromhex(record["sealed"]) for record in await chain.operator.device_records()
+        ]
+        secret = int.from_bytes(sign_key(chain.key_file), "big")
+        public = ec.derive_private_key(secret, ec.SECP256R1()).public_key()
+        stranger = ec.generate_private_key(ec.SECP256R1()).public_key()
+        device = {record.seq: record.sealed for record in await run.observer.collect()}
+        opened = [open_record(signed, chain.key_file.read_bytes()) for signed in held]
+        assert {r.event for r in opened} >= {"boot", "begin", "end"} and check_chain(opened) == []
+        for signed, record in zip(held, opened, strict=True):
+            check_signature(signed, public)
+            assert unwrap(signed) == device[record.seq] != signed
+            with pytest.raises(SignatureBroken, match="another key"):
+                check_signature(signed, stranger)
+            with pytest.raises(SignatureBroken, match="no signature"):
+                check_signature(device[record.seq], public)
+        status = await run.ready()
+        assert not any(status["restarts"].values())
