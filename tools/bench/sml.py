@@ -35,6 +35,7 @@ BUILD = ROOT / "build" / "bench" / "sml"
 WORKER = Path(__file__).with_name("sml_worker.py")
 C_SOURCE = Path(__file__).with_name("sml_libsml.c")
 TELEGRAMS = BUILD / "telegrams"
+CHARACTER_US = 1042
 HEAP = "384k"  # of 64-bit words, what a board has: garbage costs there what it costs
 DEVICE = {
     "ours": "this decoder",
@@ -200,9 +201,9 @@ def ratio(times: dict[str, list[int]], one: str, other: str) -> float:
     return statistics.median(a / b for a, b in zip(times[one], times[other]))
 
 
-def heap_bytes() -> int:
-    """Bytes of heap that a telegram takes, every value looked at."""
-    command = [str(find_micropython()), "-X", "heapsize=8m", str(WORKER), "heap"]
+def single_figure(what: str) -> int:
+    """`heap`: bytes of heap per telegram, every value looked at. `last`: see sml_worker.py."""
+    command = [str(find_micropython()), "-X", "heapsize=8m", str(WORKER), what]
     done = subprocess.run(
         [*command, str(TELEGRAMS), "file"],
         env={**os.environ, "MICROPYPATH": f"{BUILD}:.frozen"},
@@ -250,10 +251,17 @@ def run(rounds: int, write: bool) -> int:
     telegrams = collect_telegrams()
     row, missing = measure("row", rounds)
     mixed, _ = measure("mixed", rounds)
-    used = heap_bytes()
+    used, last_us = single_figure("heap"), single_figure("last") / 1000
     for words in missing:
         print(f"bench: left out, not found: {words}", file=sys.stderr)
     speed_bars(report, row)
+    report.bar(
+        "G7",
+        "us from the last byte to the reading, when bytes came in pieces",
+        f"{last_us:.1f}",
+        f"{CHARACTER_US} (a character at 9600 baud)",
+        last_us <= CHARACTER_US,
+    )
     report.bar("G8", "bytes of heap per telegram", str(used), "512", used <= 512)
     base = "libsml" if "libsml" in row else "libsml_new" if "libsml_new" in row else "ours"
     report.add(

@@ -1,12 +1,13 @@
 """Decodes the same telegrams again and again, one round for every line on stdin.
 
-    micropython sml_worker.py WHO FILE ORDER      WHO: ours, values, bytecode, light, heap
+    micropython sml_worker.py WHO FILE ORDER      WHO: ours, values, bytecode, light, heap, last
     python      sml_worker.py WHO FILE ORDER      WHO: ours, values, smllib
 
 Prints for each round the nanoseconds of CPU time per telegram. FILE: of each telegram two bytes
 with the meter's number, two with the length (low byte first), then its bytes. ORDER: `row`, the
 telegrams of each meter one after the other, five times; `file`, each once; `mixed`, each from
-another meter than the one before. `heap` prints once the bytes that a telegram takes.
+another meter than the one before. `heap` prints once the bytes that a telegram takes,
+`last` the nanoseconds from its last byte to the reading.
 """
 # ruff: noqa: PLC0415
 
@@ -134,10 +135,27 @@ def heap(items):
     print((gc.mem_alloc() - before) // len(items))
 
 
+def last(items):
+    """Nanoseconds from a telegram's last byte to its reading, the bytes before being there."""
+    from dicamm.proto.sml import SmlReceiver
+
+    receiver = SmlReceiver()
+    spent = 0
+    for data in items * REPEAT:
+        for at in range(0, len(data) - 1, 16):
+            receiver.feed(data[at : min(at + 16, len(data) - 1)])
+        end = data[-1:]
+        begin = time.ticks_us()
+        receiver.feed(end)
+        receiver.next_event()
+        spent += time.ticks_us() - begin
+    print(1000 * spent // (len(items) * REPEAT))
+
+
 def main(who, path, order):
     items = telegrams(path, order)
-    if who == "heap":
-        heap(items)
+    if who in ("heap", "last"):
+        {"heap": heap, "last": last}[who](items)
         return
     run = {"ours": ours, "values": values, "bytecode": bytecode, "light": light, "smllib": smllib}[
         who
