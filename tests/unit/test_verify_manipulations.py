@@ -108,6 +108,10 @@ def test_capture_time_that_runs_back(tmp_path: Path):
     named(row(tmp_path, records).run(code=1), "time", 3, offset_of(records, 2))
 
 
+def test_capture_time_behind_a_clock_that_the_record_says_was_set_is_no_finding(tmp_path: Path):
+    row(tmp_path, relinked({}, {}, {9: START_MS, 12: 2})).run(code=0)
+
+
 def test_link_to_another_record(tmp_path: Path):
     records = chain(3)
     records[2] = seal(fields_of(3, hashlib.sha256(b"other").digest()[:8]))
@@ -183,10 +187,13 @@ def taf7(due_ms: int) -> dict:
     return {2: 7, 10: due_ms, 3: None, 4: None}
 
 
-def quarter_hours(*due_ms: int) -> list[bytes]:
+def quarter_hours(*due_ms: int, last: dict | None = None) -> list[bytes]:
+    """last: further fields of the last record."""
     records, previous = [], bytes(8)
     for seq, due in enumerate(due_ms, 1):
-        fields = {k: v for k, v in (fields_of(seq, previous) | taf7(due)).items() if v is not None}
+        more = (last or {}) if seq == len(due_ms) else {}
+        every = fields_of(seq, previous) | taf7(due) | more
+        fields = {k: v for k, v in every.items() if v is not None}
         records.append(seal(fields))
         previous = hashlib.sha256(records[-1]).digest()[:8]
     return records
@@ -206,6 +213,14 @@ def test_quarter_hour_out_of_the_grid(tmp_path: Path, third: int):
 def test_quarter_hour_behind_a_later_one(tmp_path: Path):
     records = quarter_hours(QUARTER_MS, 3 * QUARTER_MS, 2 * QUARTER_MS)
     named(row(tmp_path, records).run(code=1), "slot-order", 3, offset_of(records, 2))
+
+
+@pytest.mark.parametrize("last", [{12: 2}, {8: [], 14: QUARTER_MS}])
+def test_quarter_hours_again_behind_a_set_clock_and_those_without_reading_are_no_finding(
+    tmp_path: Path, last: dict
+):
+    records = quarter_hours(QUARTER_MS, 2 * QUARTER_MS, QUARTER_MS, last=last)
+    row(tmp_path, records).run(code=0)
 
 
 # gateway records

@@ -60,7 +60,8 @@ class LinkClient:
         return cls(port, *await open_port(port, baud))
 
     async def close(self) -> None:
-        """Tells the device that nobody listens any more, closes the port; pending requests fail."""
+        """Tells the device that nobody listens any more and closes the port; pending requests
+        fail."""
         if self._attached and not self._task.done():
             self._send({0: DETACH, 1: next(self._numbers)})
         self._task.cancel()

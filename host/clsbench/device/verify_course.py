@@ -21,7 +21,8 @@ _ALONE = ("failsafe", "tamper", "power-fail")  # also told of while no transacti
 
 @dataclass(frozen=True)
 class Step:
-    """What a record says of the course. kind: begin, end or None; due_ms: of a TAF7 reading."""
+    """What a record says of the course. kind: begin, end or None; due_ms: of a TAF7 reading;
+    stepped: the clock was set anew before it, so that quarter hours may come again."""
 
     place: Place
     owner: str
@@ -30,6 +31,7 @@ class Step:
     kind: str | None
     event: str | None
     due_ms: int | None
+    stepped: bool = False
 
     def finding(self, kind: str, text: str) -> Finding:
         """A finding about this record."""
@@ -93,6 +95,8 @@ def _slots(steps: list[Step]) -> list[Finding]:
     latest = None
     for step in steps:
         due_ms = step.due_ms
+        if step.stepped:
+            first, latest = {}, None
         if due_ms is None:
             continue
         if due_ms in first:

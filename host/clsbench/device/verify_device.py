@@ -31,6 +31,7 @@ from clsbench.device.findings import (
 )
 from clsbench.device.records import (
     ENDS,
+    STEPPED,
     DeviceRecord,
     SealBroken,
     chain_findings,
@@ -235,5 +236,6 @@ def _step(place: Place, record: DeviceRecord) -> Step:
         uuid=record.uuid,
         kind=kind,
         event=event,
-        due_ms=record.event_ms if record.taf == 7 else None,
+        due_ms=record.event_ms if record.taf == 7 and record.values else None,
+        stepped=bool(record.status & STEPPED),
     )
