@@ -91,7 +91,7 @@ class Delivery:
         if not seq:
             return False
         fields = event_fields(self._mac0, self._journal.read(seq))
-        if fields["event_ms"] is None:  # recorded while time was unset: told as soon as it is known
+        if fields["event_ms"] is None:  # recorded while time was unset
             fields["event_ms"] = self._utc_ms()
             if fields["event_ms"] is None:
                 return False
