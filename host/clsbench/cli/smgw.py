@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from clsbench.cli.smgw_export import export, month_span, now_ms
 from clsbench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ _to = click.option("--to", "to_time", metavar="TIME", help="Before this time (UT
 @click.group()
 def smgw() -> None:
     """The Smart Meter Gateway emulator."""
+
+
+smgw.add_command(export)
 
 
 @smgw.command()
@@ -144,22 +147,17 @@ def seed(config: Path, month: str, gaps: int, seed: int, as_json: bool) -> None:
 
     from clsbench.smgw.archive import Archive
     from clsbench.smgw.config import load_config
-    from clsbench.smgw.core.legal_time import month_ms
     from clsbench.smgw.history import ProfileHistory
     from clsbench.smgw.seeding import seed_month
     from clsbench.smgw.store import Store
 
-    try:
-        first = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise BadInput(f"--month {month}: expected YYYY-MM, like 2026-10") from error
+    span = month_span(month)
     loaded = load_config(config)
     known = loaded.profiles()
     store = Store(loaded.smgw.state_dir)
     try:
-        ProfileHistory(store.database).apply(known, time.time_ns() // 1_000_000)
+        ProfileHistory(store.database).apply(known, now_ms())
         store.remember("smgw-id", known.smgw_id)
-        span = month_ms(first.year, first.month)
         done = seed_month(known, store, Archive(store.database), span, gaps, seed)
     finally:
         store.close()
@@ -182,7 +180,7 @@ def _look(config: Path | None, state: Path | None) -> "Look":
     folder = state if config is None else load_config(config).smgw.state_dir
     if folder is None:
         raise click.UsageError("give --config FILE or --state DIR")
-    return Look(folder, time.time_ns() // 1_000_000)
+    return Look(folder, now_ms())
 
 
 def _give(document: Any, as_json: bool, show: Any) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from clsbench.cli.verify_trudi import verify_trudi
 from clsbench.device.findings import TRUNCATED, Verdict
 from clsbench.device.verify import (
     DEVICE,
@@ -63,9 +64,33 @@ from clsbench.smgw.core import cms
     is_flag=True,
     help="The last transaction of a series may be open still.",
 )
+@click.option(
+    "--trudi",
+    "trudi_files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="File for TRuDI (AR 2418-6) instead of records; every rule is told.",
+)
+@click.option(
+    "--tariff",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The supplier's file that belongs to a --trudi file.",
+)
+@click.option(
+    "--schema",
+    envvar="CLSBENCH_TRUDI_SCHEMA",
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True),
+    help="Folder with AR_2418-6.xsd, for --trudi.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verify(
     paths: tuple[Path, ...],
+    trudi_files: tuple[Path, ...],
+    tariff: Path | None,
+    schema: Path | None,
     urls: tuple[str, ...],
     running: bool,
     key_files: tuple[Path, ...],
@@ -81,6 +106,10 @@ def verify(
     repeats, changes, links, order, time, transactions without end, quarter hours that come
     twice. Exit code 1 when anything is wrong.
     """
+    if trudi_files:
+        if paths or urls:
+            raise click.UsageError("--trudi and records are checked apart")
+        return verify_trudi(trudi_files, tariff, schema, as_json)
     if not paths and not urls:
         raise click.UsageError("name files or folders, or a data base with --db")
     if pki is not None and trust is not None:
