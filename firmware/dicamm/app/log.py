@@ -1,6 +1,6 @@
 """The device's log: numbers in a ring, rendered as text on the host.
 
-An entry is (mono_ms, code, arguments); codes stand in `dicamm.codes`. Never holds secrets.
+An entry is (mono_ms, code, argument, ...); codes stand in `dicamm.codes`. Never holds secrets.
 """
 
 CAPACITY = 64
@@ -29,7 +29,7 @@ class Log:
 
     def write(self, code, *arguments):
         """Adds an entry; the oldest gives way."""
-        entry = (self._clock.mono_ms(), code, arguments)
+        entry = (self._clock.mono_ms(), code) + arguments  # flat: half the heap of a nested one
         if len(self._entries) == CAPACITY:
             self._entries.pop(0)
         self._entries.append(entry)

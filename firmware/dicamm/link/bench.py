@@ -69,7 +69,7 @@ class BenchLink:
     def send_log(self, entry):
         """Passes a log entry on while a host is attached."""
         if self.attached:
-            self._send({_TYPE: LOG, 2: entry[0], 3: entry[1], 4: list(entry[2])})
+            self._send({_TYPE: LOG, 2: entry[0], 3: entry[1], 4: list(entry[2:])})
 
     async def _take(self, payload):
         try:
@@ -144,7 +144,7 @@ class BenchLink:
 
     def _logs(self):
         for entry in self._device.logs():
-            self._send({_TYPE: LOG, 2: entry[0], 3: entry[1], 4: list(entry[2])})
+            self._send({_TYPE: LOG, 2: entry[0], 3: entry[1], 4: list(entry[2:])})
         return Answer(0)
 
     def _answer(self, number, answer):
