@@ -44,6 +44,7 @@ def _direction(body: dict, name: str, code: str, own: list[dict]) -> dict:
     events = _events(body)
     values = _values(body, events, code, known, fell, dead_since)
     stretches = _stretches(body, events)
+    doubts = _doubts(body, events, values)
     result = {}
     known, ends = _fill(body, grid, known, fell, values)
     for start in grid[:-1]:
@@ -56,7 +57,7 @@ def _direction(body: dict, name: str, code: str, own: list[dict]) -> dict:
         ):
             result[key] = None
             continue
-        result[key] = _measure(body, low, high, values, stretches)
+        result[key] = _measure(body, low, high, values, stretches, doubts)
     return result
 
 
@@ -268,9 +269,9 @@ def _still(one: dict, points: list, fell: list, switching: list) -> dict | None:
     at = one["at"]
     levels = [(sum(p >= stop for _s, stop in fell), v, p) for p, v in points]
     before = [(lv, v) for lv, v, p in levels if p <= at]
-    after = [(lv, v) for lv, v, p in levels if p >= at]
+    after = [(lv, v) for lv, v, p in levels if p > at]
     before += [(e["level"], e["value"]) for e in switching if e["at"] <= at]
-    after += [(e["level"], e["value"]) for e in switching if e["at"] >= at]
+    after += [(e["level"], e["value"]) for e in switching if e["at"] > at]
     if before and after and max(before) == min(after):
         return {"at": at, "value": max(before)[1], "level": max(before)[0], "one": one}
     return None
@@ -315,7 +316,21 @@ def _scalers(body: dict) -> set[int]:
     return scalers | {v["scaler"] for one in body["events"] for v in one["values"]}
 
 
-def _measure(body: dict, low: tuple, high: tuple, values: list, stretches: dict) -> tuple:
+def _doubts(body: dict, events: list[dict], values: list[dict]) -> list[datetime]:
+    """Instants of records that switch with legal time and have no usable value."""
+    return [
+        one["at"]
+        for one in events
+        if one["kind"] in ("begin", "end")
+        and one.get("time_valid", True)
+        and _counts(one, events, body)
+        and not any(each["one"] is one for each in values)
+    ]
+
+
+def _measure(
+    body: dict, low: tuple, high: tuple, values: list, stretches: dict, doubts: list[datetime]
+) -> tuple:
     """Shares of one quarter hour as measures of sets on the register axis."""
     inside = [
         (each["at"], each["value"])
@@ -327,6 +342,11 @@ def _measure(body: dict, low: tuple, high: tuple, values: list, stretches: dict)
     unknown: list[Interval] = []
     for start, stop in stretches[None]:
         unknown += _wide(cuts, low, high, start, stop)
+    for at in doubts:
+        if low[0] <= at < high[0]:
+            lower = max(value for t, value in cuts if t <= at)
+            upper = min(value for t, value in cuts if t > at)
+            unknown.append((lower, upper))
     sure: dict[str, list[Interval]] = {}
     for uuid, found in stretches.items():
         if uuid is None:

@@ -57,6 +57,28 @@ def build_cuts(ledger: Ledger, history: History, neutral: list[Event]) -> Cuts:
     return result
 
 
+def edges_of(cuts: Cuts, history: History) -> tuple[list[Cut], list[tuple[int, int]]]:
+    """The cuts that part sections, in order; and the marks of doubtful values among them.
+
+    A mark is (instant, number of cuts before it) of a record that switches without a usable value:
+    the section it falls into, or begins with where a reading or cut is at its instant, is unknown.
+    """
+    bounds = {id(event) for event in history.bounds}
+    place = {id(event): index for index, (_at, event) in enumerate(history.switching)}
+    known = cuts.cuts + [cut for cut in cuts.extra if id(cut.event) in bounds]
+    ranked = sorted(
+        (((cut.at_ms, place.get(id(cut.event), -1)), cut) for cut in known),
+        key=lambda entry: (entry[0], entry[1].level),
+    )
+    ranks = [rank for rank, _cut in ranked]
+    marks = [
+        (at_ms, bisect_left(ranks, (at_ms, index)))
+        for index, (at_ms, event) in enumerate(history.switching)
+        if event.time_valid and id(event) not in cuts.by_event
+    ]
+    return [cut for _rank, cut in ranked], marks
+
+
 def energy_of(one: Transaction, cuts: Cuts) -> int | None:
     """Difference of a transaction's two readings; None where it has not two usable ones."""
     begin, end = one.begin, one.end
@@ -123,14 +145,13 @@ class _Judge:
         self._result.cuts += found
 
     def _still(self, at_ms: int) -> tuple[int, int] | None:
-        here, before, after = self.points_beside(at_ms)
-        low, high = (here[-1], here[0]) if here else (before, after)
+        here, before, high = self.points_beside(at_ms)
+        low = here[-1] if here else before
         levels = [None if low is None else low.level, None if high is None else high.level]
         cuts = self._result.cuts
         index = bisect_right(cuts, at_ms, key=lambda cut: cut.at_ms)
         if index and (levels[0] is None or cuts[index - 1].level > levels[0]):
             levels[0] = cuts[index - 1].level
-        index = bisect_left(cuts, at_ms, key=lambda cut: cut.at_ms)
         if index < len(cuts) and (levels[1] is None or cuts[index].level < levels[1]):
             levels[1] = cuts[index].level
         return levels[0] if levels[0] == levels[1] else None

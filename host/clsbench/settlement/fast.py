@@ -159,8 +159,11 @@ def _share(
     inside = (slot >= 0) & (slot < len(usable))
     inside &= usable[np.clip(slot, 0, len(usable) - 1)] if len(usable) else False
     keep = np.flatnonzero(inside & (energy != 0))
+    marked = np.zeros(count, dtype=bool)
+    passed = np.searchsorted(grid.at_ms, cuts.mark_at, "right") + cuts.mark_count
+    marked[passed[passed > 0] - 1] = True
     slot, energy = slot[keep], energy[keep]
-    states = course.over(at[keep], at[keep + 1])
+    states = np.where(marked[keep], UNKNOWN, course.over(at[keep], at[keep + 1]))
     doubtful = np.zeros(len(usable), dtype=bool)
     doubtful[slot[states == UNKNOWN]] = True
     if len(usable):

@@ -11,7 +11,7 @@ import numpy as np  # pyright: ignore[reportMissingImports]
 from clsbench.settlement import timeline
 from clsbench.settlement.boundaries import BILLABLE, Ledger, Point
 from clsbench.settlement.columns import BEGINS, ENDS, Array, Columns
-from clsbench.settlement.cuts import Cut, Cuts, build_cuts, energy_of
+from clsbench.settlement.cuts import Cut, Cuts, build_cuts, edges_of, energy_of
 from clsbench.settlement.findings import Finding
 from clsbench.settlement.meters import Meters
 from clsbench.settlement.model import MeteringPoint
@@ -67,6 +67,8 @@ class CutColumns:
     anchor_at: Array
     anchor_value: Array
     anchor_epoch: Array
+    mark_at: Array  # doubtful values: instant, number of cuts before
+    mark_count: Array
     cuts: Cuts | None = field(default=None)
 
 
@@ -106,7 +108,8 @@ def cuts_of(
         at, value = events.t_ms[rows], events.raw[name][rows]
         epoch = grid.epoch[np.flatnonzero(grid.known)[:1]]
         epochs = np.full(len(events.t_ms), epoch[0] if len(epoch) else 0, dtype=np.int64)
-        return CutColumns(at, value, events.t_ms, events.raw[name], epochs)
+        none = np.zeros(0, dtype=np.int64)
+        return CutColumns(at, value, events.t_ms, events.raw[name], epochs, none, none)
     point = course.point or columns.point()
     history = course.history or build_history(replace(point, readings=()))
     course.history, course.point = history, point
@@ -127,10 +130,7 @@ def cuts_of(
     neutral = [event for event in dict.fromkeys(point.events) if not event.switches]
     cuts = build_cuts(ledger, history, neutral)
     findings += cuts.findings
-    bounds = {id(event) for event in history.bounds}
-    known = cuts.cuts + [cut for cut in cuts.extra if id(cut.event) in bounds]
-    known.sort(key=lambda cut: (cut.at_ms, cut.level))
-    return _columns(known, cuts)
+    return _columns(*edges_of(cuts, history), cuts)
 
 
 def energies(columns: Columns, name: str, course: Course, cuts: CutColumns) -> Array:
@@ -149,7 +149,7 @@ def energies(columns: Columns, name: str, course: Course, cuts: CutColumns) -> A
     return found
 
 
-def _columns(known: list[Cut], cuts: Cuts) -> CutColumns:
+def _columns(known: list[Cut], marks: list[tuple[int, int]], cuts: Cuts) -> CutColumns:
     anchors = cuts.cuts + cuts.extra
     return CutColumns(
         np.array([cut.at_ms for cut in known], dtype=np.int64),
@@ -157,6 +157,8 @@ def _columns(known: list[Cut], cuts: Cuts) -> CutColumns:
         np.array([cut.at_ms for cut in anchors], dtype=np.int64),
         np.array([cut.value for cut in anchors], dtype=np.int64),
         np.array([cut.epoch for cut in anchors], dtype=np.int64),
+        np.array([at_ms for at_ms, _count in marks], dtype=np.int64),
+        np.array([count for _at, count in marks], dtype=np.int64),
         cuts,
     )
 

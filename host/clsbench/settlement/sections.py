@@ -8,7 +8,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from clsbench.settlement.boundaries import Ledger, build_ledger
-from clsbench.settlement.cuts import Cut, Cuts, build_cuts, energy_of
+from clsbench.settlement.cuts import Cut, Cuts, build_cuts, edges_of, energy_of
 from clsbench.settlement.findings import Finding, in_order
 from clsbench.settlement.model import Event, MeteringPoint
 from clsbench.settlement.slots import Part, Slot
@@ -106,34 +106,43 @@ def _settle(
     ledger = build_ledger(point, direction)
     cuts = build_cuts(ledger, history, neutral)
     book = Book(direction, ledger, cuts, build_boundaries(point, ledger, cuts), point.unit_scaler)
-    bounds = {id(event) for event in history.bounds}
-    known = sorted(
-        cuts.cuts + [cut for cut in cuts.extra if id(cut.event) in bounds],
-        key=lambda cut: (cut.at_ms, cut.level),
-    )
+    known, marks = edges_of(cuts, history)
     times = [cut.at_ms for cut in known]
+    mark_times = [at_ms for at_ms, _count in marks]
     for before, after in zip(book.boundaries, book.boundaries[1:], strict=False):
         due_ms = point.from_ms + len(book.slots) * QUARTER_MS
         if before is None or after is None or before.epoch != after.epoch:
             book.slots.append(Slot(due_ms, direction))
             book.sections.append([])
             continue
-        inside = known[bisect_left(times, before.at_ms) : bisect_left(times, after.at_ms)]
-        sections = _sections(before, inside, after, timeline)
+        first, last = (bisect_left(times, each.at_ms) for each in (before, after))
+        low, high = (bisect_left(mark_times, each.at_ms) for each in (before, after))
+        doubtful = {count - first for _at, count in marks[low:high]}
+        sections = _sections(before, known[first:last], after, timeline, doubtful)
         book.sections.append(sections)
         book.slots.append(_share(point, due_ms, direction, before, after, sections))
     return book
 
 
 def _sections(
-    before: Boundary, inside: list[Cut], after: Boundary, timeline: Timeline
+    before: Boundary,
+    inside: list[Cut],
+    after: Boundary,
+    timeline: Timeline,
+    doubtful: set[int],
 ) -> list[Section]:
     edges = [(before.at_ms, before.value)]
     edges += [(cut.at_ms, cut.value) for cut in inside]
     edges.append((after.at_ms, after.value))
     return [
-        Section(low[0], high[0], low[1], high[1], timeline.over(low[0], high[0]))
-        for low, high in zip(edges, edges[1:], strict=False)
+        Section(
+            low[0],
+            high[0],
+            low[1],
+            high[1],
+            UNKNOWN if index in doubtful else timeline.over(low[0], high[0]),
+        )
+        for index, (low, high) in enumerate(zip(edges, edges[1:], strict=False))
         if high != low
     ]
 
