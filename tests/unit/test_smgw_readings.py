@@ -90,3 +90,10 @@ def test_without_a_register_list_every_numeric_register_with_a_unit_counts():
 def test_a_telegram_that_is_no_reading_of_the_profile_is_refused(frame, reason):
     with pytest.raises(ReadingRefused, match=reason):
         from_telegram(frame, 0, MeterProfile(METER, ("1-0:1.8.0*255",)))
+
+
+def test_a_register_no_store_has_room_for_is_left_out_and_a_long_status_cut():
+    whole = entry(IMPORT, 2**63 - 1, meter_status=2**64 - 1)
+    found = from_telegram(telegram(whole, entry(EXPORT, 2**63)), 1, MeterProfile(METER))
+    assert [value.obis for value in found.values] == ["1-0:1.8.0*255"]
+    assert found.meter_word == 2**32 - 1

@@ -33,13 +33,21 @@ smgw.add_command(export)
 
 @smgw.command()
 @click.option("--config", required=True, type=_FILE, help="TOML file.")
-def serve(config: Path) -> None:
+@click.option("--time-factor", type=click.IntRange(1), help="Legal time runs N times as fast.")
+def serve(config: Path, time_factor: int | None) -> None:
     """Run a gateway until SIGTERM; prints one JSON line with its ports when it is ready."""
+    from clsbench.clock import BenchClock
     from clsbench.roleconfig import log_to_stderr
     from clsbench.smgw.config import load_config
 
     log_to_stderr("smgw")
-    asyncio.run(_serve(load_config(config)))
+    loaded = load_config(config)
+    if time_factor is not None:
+        if loaded.smgw.clock:
+            raise click.UsageError("--time-factor: the configuration sets a clock already")
+        section = loaded.smgw.model_copy(update={"clock": BenchClock(time_factor).spec()})
+        loaded = loaded.model_copy(update={"smgw": section})
+    asyncio.run(_serve(loaded))
 
 
 @smgw.command()

@@ -14,6 +14,7 @@ from clsbench.meters.device_id import device_id
 from clsbench.smgw.core.profiles import ANY_METER, MeterProfile
 
 IMPORT_TOTAL = "1-0:1.8.0*255"
+MAX_RAW = 1 << 63  # a register beyond is left out: no store and no format has room for it
 
 
 class ReadingRefused(Exception):
@@ -114,7 +115,12 @@ def full_obis(text: str) -> str:
 def _numeric(entries: Iterable[Entry]) -> Iterable[Value]:
     for entry in entries:
         number = isinstance(entry.raw, int) and not isinstance(entry.raw, bool)
-        if number and entry.unit is not None and len(entry.obis) == 6:
+        if (
+            number
+            and -MAX_RAW <= entry.raw < MAX_RAW
+            and entry.unit is not None
+            and len(entry.obis) == 6
+        ):
             yield Value(obis_text(bytes(entry.obis)), entry.raw, entry.scaler or 0, entry.unit)
 
 
@@ -125,4 +131,4 @@ def _meter_word(entries: Iterable[Entry]) -> int:
         if isinstance(entry.status, int) and len(entry.obis) == 6
     ]
     by_obis = dict(words)
-    return by_obis.get(IMPORT_TOTAL, words[0][1] if words else 0)
+    return by_obis.get(IMPORT_TOTAL, words[0][1] if words else 0) & 0xFFFFFFFF
