@@ -96,7 +96,7 @@ def load_columns(path: Path) -> Any:
             data = {name: file[name] for name in file.files}
         head = json.loads(data["head"].tobytes())
         names = tuple(head["directions"])
-        uuids = [uuid.decode() for uuid in data["uuids"].tolist()]
+        uuids = data["uuids"].astype("U").tolist()
         frame = MeteringPoint(
             from_ms=head["window"][0],
             to_ms=head["window"][1],
@@ -142,7 +142,8 @@ def settle_file(path: Path, out: Path) -> Tally:
     result = fast.settle_columns(columns)
     arrays: dict[str, Any] = {}
     groups = columns.frame.groups
-    group_of = [groups.of(uuid) for uuid in result.uuids]
+    named = groups.by_uuid.get
+    group_of = [named(uuid, groups.delta) for uuid in result.uuids]
     tally = Tally(points=1, unit_scaler=columns.frame.unit_scaler)
     tally.by_core = int(result.by_core is not None)
     tally.findings = len(result.findings)
