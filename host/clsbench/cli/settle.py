@@ -11,9 +11,10 @@ import click
 from clsbench.cli.settle_fleet import fleet
 from clsbench.cli.settle_sources import Choices, apply_choices, read_file, write_text
 from clsbench.cli.settle_stores import read_commands, read_stores, write_evidence
-from clsbench.cli.settle_text import show_result
+from clsbench.cli.settle_text import show_by_time, show_result
 from clsbench.cli.settle_versions import keep_version, two_results
 from clsbench.errors import BadInput
+from clsbench.settlement.by_time import misbooked
 from clsbench.settlement.core import input_of
 from clsbench.settlement.core import settle as settle_document
 from clsbench.settlement.csv_series import write_csv
@@ -140,6 +141,8 @@ def run(
         click.echo(json.dumps(result, ensure_ascii=False))
     else:
         show_result(result, "" if settled is None else text_picture(settled))
+        if settled is not None:
+            show_by_time([misbooked(settled, book) for book in settled.books], result)
     return 1 if result["findings"] else 0
 
 

@@ -5,6 +5,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from clsbench.settlement.by_time import Misbooked
+
 _MAX_DOUBTS = 40
 
 
@@ -24,6 +26,18 @@ def show_result(result: dict[str, Any], picture: str = "") -> None:
     _doubts(console, result["findings"])
     told = ", ".join(f"{name}={value}" for name, value in result["policy"].items())
     console.print(f"Policies: {told or 'none apply'}")
+
+
+def show_by_time(found: list[Misbooked], result: dict[str, Any]) -> None:
+    """Says what sharing by time would have booked elsewhere; silent where nothing was switched."""
+    for each in found:
+        if each.of_transactions:
+            share = each.wrong * 1000 // each.of_transactions
+            print(
+                f"Shared by time instead, {kwh(each.wrong, result['unit_scaler'])} kWh "
+                f"{each.direction} would stand in another group ({share // 10}.{share % 10} % of "
+                "what the transactions took)"
+            )
 
 
 def kwh(energy: int | None, scaler: int) -> str:
