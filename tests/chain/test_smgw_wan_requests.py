@@ -1,5 +1,6 @@
 """What the gateway answers on the WAN, asked with the certificates of GWA and aEMT."""
 
+import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
@@ -166,3 +167,54 @@ async def test_a_command_id_with_other_content_is_a_conflict_and_silence_is_504(
             async with box.post(reply, json=done) as taken:
                 assert taken.status == 204
         assert await emt.post(path, COMMAND) == (200, done)
+
+
+ON_DEMAND = {"id": "taf10-1", "number": 10, "modes": ["on-demand"]}
+READ = "/smgw/emt/v1/fas/read"
+
+
+async def test_a_reading_on_demand_becomes_a_record_for_who_may_ask(pki, tmp_path):
+    async with wan(pki, tmp_path, more_tafs=(ON_DEMAND,)) as (bench, gwa, emt):
+        await gwa.post(CONNECT, {"emt_id": EMT})
+        status, answer = await emt.post(READ, {"taf_profile": "taf10-1"})
+        assert (status, answer["seq"]) == (200, 1)
+        (record,) = await bench.undelivered()
+        assert record.profile_id == "taf10-1"
+        for profile_id in ("taf16-1", "taf7-1", "unheard-of"):
+            assert (await emt.post(READ, {"taf_profile": profile_id}))[0] == 403
+        assert len(bench.events("wan.refused")) == 3
+        assert (await emt.post(READ, {}))[0] == 422
+
+
+async def test_a_silent_meter_gives_no_reading_on_demand(pki, tmp_path):
+    changed = {"more_tafs": (ON_DEMAND,), "pushing": False, "timing": {"event_s": 0.2}}
+    async with wan(pki, tmp_path, **changed) as (bench, gwa, emt):
+        await gwa.post(CONNECT, {"emt_id": EMT})
+        assert (await emt.post(READ, {"taf_profile": "taf10-1"}))[0] == 503
+        assert await bench.undelivered() == []
+
+
+async def test_a_switching_command_leaves_a_reading_in_the_original_list(connected):
+    bench, gwa, emt = connected
+    async with bench.box() as box:
+
+        async def work():
+            async with box.get(bench.url("rts/command/?wait_ms=5000")) as poll:
+                command = await poll.json()
+            answer = {"code": 0, "seq": 5, "text": "done"}
+            async with box.post(bench.url(f"rts/command/{command['id']}"), json=answer):
+                return
+
+        path = f"/smgw/emt/v1/cls/{DEFAULT_CLS}/command"
+        (status, _), _ = await asyncio.gather(emt.post(path, COMMAND), work())
+    assert status == 200
+    rows = []
+    for _ in range(200):
+        rows = await bench.gateway.worker.run(bench.gateway.archive.originals, METER)
+        if rows:
+            break
+        await asyncio.sleep(0.02)
+    assert len(rows) == 1 and rows[0].due_ms is None and rows[0].raw > 0
+    for log in ("system", "consumer/consumer1"):
+        events = [entry.event for entry in await bench.log(log)]
+        assert "command.open" in events and "command.answered" in events

@@ -20,6 +20,7 @@ from clsbench.smgw.core.rights import Grant, LoggedIn, Refusal, Rights, Target
 from clsbench.smgw.core.validity import Validity
 
 HAN_ONLY = replace(TAF16, profile_id="taf16-han", wan_source=False)
+TAF10 = replace(TAF7, profile_id="taf10", number=10, modes=("on-demand",))
 FOREIGN = replace(TAF16, profile_id="taf16-other", emt="other", event_sources=(CLS,))
 
 
@@ -27,7 +28,7 @@ def profiles(**changed) -> Profiles:
     content = {
         "smgw_id": "ETST0010000001",
         "meters": (MeterProfile(METER),),
-        "tafs": (TAF16, HAN_ONLY, FOREIGN, TAF7),
+        "tafs": (TAF16, HAN_ONLY, FOREIGN, TAF7, TAF10),
         "cls": tuple(ClsProfile(i, f"print of {i}") for i in (CLS, OTHER_CLS, SILENT_CLS)),
         "emts": (
             EmtProfile("flexmarkt", Endpoint("h", 1), Endpoint("h", 2), (CLS, SILENT_CLS)),
@@ -82,6 +83,7 @@ ALLOWED = [
     (GWA, rights.READ_STATUS, {}),
     (EMT, rights.COMMAND_CLS, {"cls_id": CLS, "taf_profile": "taf16"}),
     (EMT, rights.SIGNAL_EVENT, {"cls_id": CLS, "taf_profile": "taf16"}),
+    (EMT, rights.FETCH_STATE, {"taf_profile": "taf10"}),
 ]
 
 
@@ -103,6 +105,9 @@ REFUSED = [
     (EMT, rights.COMMAND_CLS, {"cls_id": CLS, "taf_profile": "taf7"}, 403),
     (EMT, rights.COMMAND_CLS, {"cls_id": CLS, "taf_profile": "unheard-of"}, 403),
     (EMT, rights.COMMAND_CLS, {"cls_id": CLS}, 403),
+    (EMT, rights.FETCH_STATE, {"taf_profile": "taf7"}, 403),
+    (Who("EMT", "other"), rights.FETCH_STATE, {"taf_profile": "taf10"}, 403),
+    (Who("EMT", "stranger"), rights.FETCH_STATE, {"taf_profile": "taf10"}, 403),
     (Who("EMT", "stranger"), rights.COMMAND_CLS, {"cls_id": CLS, "taf_profile": "taf16"}, 403),
 ]
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from clsbench.smgw.core.evaluation import ON_DEMAND
 from clsbench.smgw.core.logs import CALIBRATION_LOG, SYSTEM_LOG, consumer_of
 from clsbench.smgw.core.profiles import (
     ClsProfile,
@@ -31,6 +32,7 @@ DISCONNECT = "disconnect"
 READ_STATUS = "read-status"
 COMMAND_CLS = "command-cls"
 SIGNAL_EVENT = "signal-event"
+FETCH_STATE = "fetch-state"  # a reading on demand (TAF9, TAF10)
 READ_INFO = "read-info"  # the gateway itself: id, firmware, certificates, time
 READ_METER = "read-meter"  # a meter profile
 READ_PROFILE = "read-profile"  # an evaluation profile
@@ -139,6 +141,7 @@ class Rights:
             (ROLE_GWA, READ_STATUS): self._administer,
             (ROLE_EMT, COMMAND_CLS): self._from_wan,
             (ROLE_EMT, SIGNAL_EVENT): self._from_wan,
+            (ROLE_EMT, FETCH_STATE): self._on_demand,
             (ROLE_GWA, READ_INFO): self._administer,
             (ROLE_GWA, READ_LOG): self._administer_log,
             (ROLE_CON, READ_INFO): self._consumer,
@@ -230,6 +233,17 @@ class Rights:
         if taf.emt != emt.name or not taf.wan_source:
             return Refusal(f"TAF16 profile '{taf.profile_id}' has no WAN source '{emt.name}'")
         return Grant(cls=cls, emt=emt, tafs=(taf,))
+
+    def _on_demand(self, caller: Caller, target: Target) -> Verdict:
+        emt = self._profiles.emt(caller.name)
+        if emt is None or not emt.validity.holds(self._now_ms()):
+            return Refusal(f"no EMT profile '{caller.name}' in force")
+        taf = self._profiles.taf(target.taf_profile or "")
+        if taf is None or taf.emt != emt.name or ON_DEMAND not in taf.modes:
+            return Refusal(f"no profile '{target.taf_profile}' on demand for '{emt.name}'")
+        if not self._running((taf,)):
+            return Refusal(f"profile '{taf.profile_id}' is not in force")
+        return Grant(emt=emt, tafs=(taf,))
 
     def _running(self, tafs: tuple[TafProfile, ...]) -> tuple[TafProfile, ...]:
         now_ms = self._now_ms()

@@ -110,6 +110,7 @@ class EmtResources(_Resources):
         self._tariffs = tariffs
         self.router.add("POST", f"{EMT_BASE}/cls/{CLS_ID}/command", self.command)
         self.router.add("POST", f"{EMT_BASE}/fas/event", self.event)
+        self.router.add("POST", f"{EMT_BASE}/fas/read", self.read)
 
     async def command(self, call: Call) -> web.Response:
         """Forwards a command to a control box and answers with what the box said."""
@@ -150,3 +151,13 @@ class EmtResources(_Resources):
             raise HttpRefusal(503, str(silent), announcement.uuid) from silent
         first = records[0]
         return web.json_response({"seq": first.seq, "captured_ms": first.captured_ms})
+
+    async def read(self, call: Call) -> web.Response:
+        """A reading on demand (TAF9, TAF10); the body names the profile."""
+        profile_id = text_field(object_body(call.json()), "taf_profile", MAX_NAME_BYTES)
+        grant = self.granted(call, rights.FETCH_STATE, Target(taf_profile=profile_id))
+        try:
+            record = await self._tariffs.fetch(grant.tafs[0])
+        except MeterSilent as silent:
+            raise HttpRefusal(503, str(silent)) from silent
+        return web.json_response({"seq": record.seq, "captured_ms": record.captured_ms})
