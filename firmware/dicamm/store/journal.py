@@ -10,7 +10,6 @@ acknowledged never does, and keeps its sector. The last RESERVE pages are for TA
 alone, so that what has begun can be ended.
 """
 
-from dicamm.store import journal_layout1
 from dicamm.store.journal_marks import Marks
 from dicamm.store.journal_ring import LayoutError
 from dicamm.store.journal_slot import FAR, Header
@@ -53,6 +52,8 @@ class Journal:
         self.lost = 0
         self.late_erases = 0
         if not ring.mount():
+            from dicamm.store import journal_layout1  # a reader of the past: hardly ever needed
+
             if journal_layout1.found(region):
                 raise LayoutError(1)
             ring.format()
