@@ -1,10 +1,11 @@
 """Coverage-guided fuzzing of a protocol core.
 
-    python tools/fuzz/run.py modbus [--runs 100000] [--seed 1] [--corpus build/fuzz/modbus]
+    python tools/fuzz/run.py modbus [--runs 100000] [--seed 1] [--longest 96] [--corpus DIR]
     python tools/fuzz/run.py modbus --replay FILE...
 
 NAME is a module beside this one with `target(data)`, `seeds()`, MAX_INPUT and CORES, the modules
-whose branches guide the search. The corpus is kept between runs. Needs atheris (Linux x86-64:
+whose branches guide the search. The corpus is kept between runs (build/fuzz/NAME). Inputs of at
+most `--longest` bytes make many more executions in the same time. Needs atheris (Linux x86-64:
 make setup installs it). A finding is written to build/fuzz/NAME-crash-... and ends the run. Exit
 codes: 0 none, 1 a finding, 3 no atheris.
 """
@@ -46,14 +47,14 @@ def fuzz(name: str, arguments: list[str]) -> None:
     atheris.Fuzz()
 
 
-def run(name: str, runs: int, seed: int, corpus: Path) -> int:
+def run(name: str, runs: int, seed: int, longest: int | None, corpus: Path) -> int:
     """Runs the fuzzer in a process of its own and tells how it went; the exit code."""
     module = load(name)
     corpus.mkdir(parents=True, exist_ok=True)
     HOME.mkdir(parents=True, exist_ok=True)
     for number, data in enumerate(module.seeds()):
         corpus.joinpath(f"seed-{number:02}").write_bytes(data)
-    options = [f"-runs={runs}", f"-max_len={module.MAX_INPUT}", f"-seed={seed}"]
+    options = [f"-runs={runs}", f"-max_len={longest or module.MAX_INPUT}", f"-seed={seed}"]
     options += [f"-artifact_prefix={HOME}/{name}-", "-print_final_stats=1", str(corpus)]
     begin = time.monotonic()
     command = [sys.executable, __file__, name, "--inside", *options]
@@ -80,6 +81,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("name")
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--longest", type=int, help="bytes of an input (the target's own limit)")
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--replay", type=Path, nargs="+", metavar="FILE")
     options = parser.parse_args(argv)
@@ -91,7 +93,8 @@ def main(argv: list[str]) -> int:
     if importlib.util.find_spec("atheris") is None:
         print("fuzz: no atheris here: make setup installs it on Linux x86-64", file=sys.stderr)
         return 3
-    return run(options.name, options.runs, options.seed, options.corpus or HOME / options.name)
+    corpus = options.corpus or HOME / options.name
+    return run(options.name, options.runs, options.seed, options.longest, corpus)
 
 
 if __name__ == "__main__":
