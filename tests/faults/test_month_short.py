@@ -25,6 +25,13 @@ def test_a_leg_with_a_finding_is_not_ok():
     assert Leg("x", 1).ok and not Leg("x", 1, findings=["a quarter hour in no record"]).ok
 
 
+def test_the_heap_is_judged_once_the_log_is_full():
+    growing = Leg("x", 960, heap=[1, 900, 1000, 1010, 1005, 2000, 2010])
+    assert growing.floors() == (1000, 1005)
+    assert Leg("x", 960, heap=[1, 900, 1000, 1010, 1700, 1800]).floors() == (1000, 1700)
+    assert Leg("x", 24, heap=[5, 6]).floors() == (5, 6)
+
+
 @pytest.mark.parametrize("number", [0, 1, 2976])
 def test_the_leaping_clock_is_on_time_at_every_quarter_hour(number):
     clock = LeapClock(PERIOD_MS, 170_000, 110_000)
