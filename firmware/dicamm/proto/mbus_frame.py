@@ -104,7 +104,7 @@ class MbusReceiver:
             if buffer[0] == _SHORT_START:
                 return self._short(buffer)
             if buffer[0] == _ACK and self._noise == 0:
-                self._take(ACKNOWLEDGE, 1)
+                self._take(ACKNOWLEDGE, b"", 1, 0)
                 return True
         count = 1
         while count < self._fill and buffer[count] not in _STARTS:
@@ -120,7 +120,7 @@ class MbusReceiver:
         elif buffer[1] + buffer[2] & 0xFF != buffer[3]:
             self._fail("checksum", 5)
         else:
-            self._take(SHORT, 5)
+            self._take(SHORT, b"", 5, 1)
         return True
 
     def _long(self):
@@ -139,24 +139,28 @@ class MbusReceiver:
             self._fail("length", length)
         elif buffer[length - 1] != _STOP:
             self._fail("stop", length)
-        elif sum(self._view[4 : length - 2]) & 0xFF != buffer[length - 2]:
-            self._fail("checksum", length)
         else:
-            self._take(LONG, length)
+            data = bytes(self._view[6 : length - 2])
+            if buffer[4] + buffer[5] + sum(data) & 0xFF != buffer[length - 2]:
+                self._fail("checksum", length)
+            else:
+                self._take(LONG, data, length, 4)
         return True
 
-    def _take(self, kind, length):
-        """The frame of `length` bytes in the buffer is good."""
+    def _take(self, kind, data, length, at):
+        """The frame of `length` bytes in the buffer is good; at: its control field, 0: none."""
         if self._noise:
             self._end_noise()
-        data = bytes(self._view[6 : length - 2]) if kind == LONG else b""
         event = Event(kind, data, self._offset, length)
-        if kind != ACKNOWLEDGE:
-            at = 4 if kind == LONG else 1
+        if at:
             event.control = self._buffer[at]
             event.address = self._buffer[at + 1]
         self._put(event)
-        self._drop(length)
+        if length == self._fill and not self._wreck:  # nothing behind it, as usual
+            self._fill = 0
+            self._offset += length
+        else:
+            self._drop(length)
 
     def _fail(self, reason, length):
         """Gives a frame up; a further one that it may hide is looked for."""

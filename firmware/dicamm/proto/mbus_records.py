@@ -16,7 +16,6 @@ except ImportError:
 
 
 # names of these numbers for others: mbus_codes
-_NOTHING = const(0)
 _INTEGER = const(1)
 _REAL = const(2)
 _BCD = const(3)
@@ -64,9 +63,8 @@ class MbusRecords:
     """
 
     def __init__(self, buffer=b"", start=0, end=0):
-        self.function = self.storage = self.tariff = self.device = 0
+        self.function = self.storage = self.tariff = self.device = self.kind = 0
         self.extended = False
-        self.kind = _NOTHING
         self.quantity = _RESERVED
         self.unit = _UNKNOWN
         self.scaler = self.size = 0
@@ -87,14 +85,14 @@ class MbusRecords:
         buffer = self.buffer
         limit = self._limit
         at = self.end
-        dif = _FILLER
-        while dif == _FILLER:
-            if at >= limit:
-                self.end = limit
-                return False
-            dif = buffer[at]
+        while at < limit and buffer[at] == _FILLER:
             at += 1
-        self.at = at - 1
+        if at >= limit:
+            self.end = limit
+            return False
+        self.at = at
+        dif = buffer[at]
+        at += 1
         coding = dif & 15
         if coding == _SPECIAL:
             return self._special(dif, at)
@@ -196,18 +194,14 @@ class MbusRecords:
         """CHARACTERS as text; TIME_POINT as mbus_words.date gives it; else None."""
         if self.kind not in (_CHARACTERS, _TIME_POINT):
             return None
-        from dicamm.proto import mbus_words as words  # who wants numbers only has no need of it
-
-        read = words.text if self.kind == _CHARACTERS else words.date
+        read = (_words or _load_words())[self.kind == _TIME_POINT]
         return read(self.buffer, self.end - self.size, self.size)
 
     def name(self):
         """The quantity's name where the telegram holds it as text, else None."""
         if self.quantity != _TEXT:
             return None
-        from dicamm.proto import mbus_words as words
-
-        return words.text(self.buffer, self.vib + 2, self.buffer[self.vib + 1])
+        return (_words or _load_words())[0](self.buffer, self.vib + 2, self.buffer[self.vib + 1])
 
     def octets(self):
         """The value's bytes as sent (of a variable length: without the length byte)."""
@@ -232,10 +226,8 @@ class MbusRecords:
         self.quantity = _MANUFACTURER
         self.unit = _NO_UNIT
         self.scaler = 0
-        if dif == 0x0F:
-            self.kind = _RAW
-        elif dif == 0x1F:
-            self.kind = _MORE
+        if dif == 0x0F or dif == 0x1F:
+            self.kind = _RAW if dif == 0x0F else _MORE
         elif dif == 0xFF and self._all_set(at):
             self.end = limit
             return False
@@ -286,11 +278,6 @@ class MbusRecords:
         self._offset = 0
         code = vif & 0x7F
         more = vif > 0x7F
-        if code == _TEXT_VIF:
-            if at >= limit or at + 1 + buffer[at] > limit:
-                self._fail("text")
-                return 0
-            at += 1 + buffer[at]
         if vif == 0xFD or vif == 0xFB:
             table = (_more or _load())[vif == 0xFB]
             if vif == 0xFD and at < limit and buffer[at] == 0xFD:
@@ -309,6 +296,11 @@ class MbusRecords:
             self.unit = table[1][code]
             self.scaler = table[2][code] - 64
         else:
+            if code == _TEXT_VIF:
+                if at >= limit or at + 1 + buffer[at] > limit:
+                    self._fail("text")
+                    return 0
+                at += 1 + buffer[at]
             self.quantity = QUANTITY[code]
             self.unit = UNIT[code]
             self.scaler = EXPONENT[code] - 64
@@ -373,17 +365,15 @@ class MbusRecords:
 
     def _real(self):
         found = (_reals or _load_reals())[0](self.buffer, self.data)
-        if found is None:
-            self._number = None
-            return
-        self._number, scaler = found
+        self._number, scaler = found or (None, 0)
         self.scaler += scaler
-        if self._offset:
-            self._number = self._number * 1000 + self._offset * 10**-scaler
+        if self._offset and found:
+            self._number = found[0] * 1000 + self._offset * 10**-scaler
 
 
-_more = []  # tables of mbus_vif_more, and
-_reals = []  # functions of mbus_reals, once they are needed: most telegrams need none
+_more = []  # tables of mbus_vif_more,
+_reals = []  # functions of mbus_reals,
+_words = []  # and of mbus_words, once they are needed: most readers need none
 
 
 def _load():
@@ -398,3 +388,10 @@ def _load_reals():
 
     _reals.extend((real, scaled))
     return _reals
+
+
+def _load_words():
+    from dicamm.proto.mbus_words import date, text
+
+    _words.extend((text, date))
+    return _words
