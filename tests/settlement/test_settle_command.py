@@ -262,9 +262,9 @@ def test_explanation_leads_to_bytes_that_verify_accepts(store, tmp_path):
     key = tmp_path / "records.key"
     key.write_bytes(KEY)
     out = tmp_path / "evidence"
-    for what in (A, "2026-05-04T08:00:00Z", "2026-05-04T08:15:00Z"):
-        run("explain", what, "--db", store, "--witness", "device", "--out", out)
-    assert len(list(out.iterdir())) == 5
+    run("explain", A, "--db", store, "--witness", "device", "--out", out)
+    names = sorted(path.name for path in out.iterdir())  # the reading between them, too
+    assert names == ["000002-taf16.cbor", "000003-taf7.cbor", "000004-taf16.cbor"]
     result = CliRunner().invoke(
         cli, ["verify", str(out), "--key", str(key)], standalone_mode=False
     )

@@ -44,20 +44,36 @@ def read_commands(url: str) -> list[dict[str, Any]]:
 
 
 def write_evidence(out: Path, told: dict[str, Any], sources: dict[str, Any]) -> list[str]:
-    """The records named in an explanation as files for `clsbench verify`."""
+    """The records named in an explanation as files for `clsbench verify`.
+
+    Those numbered between them come along, so that chain and numbers are whole.
+    """
     records: dict[str, tuple[str, bytes]] = sources.get("records", {})
     if not records:
         raise BadInput("--out: a file of readings has no sealed records; settle with --db")
     written = []
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for key in told["records"]:
+        for key in _with_those_between(told["records"], records):
             name, data = records[key]
             (out / name).write_bytes(data)
             written.append(str(out / name))
     except OSError as error:
         raise EnvironmentProblem(f"--out {out}: cannot be written: {error.strerror}") from error
     return written
+
+
+def _with_those_between(keys: list[str], records: dict[str, tuple[str, bytes]]) -> list[str]:
+    wanted: dict[str, list[int]] = {}
+    for key in keys:
+        owner, seq = key.rsplit(" ", 1)
+        wanted.setdefault(owner, []).append(int(seq))
+    found = []
+    for key in records:
+        owner, seq = key.rsplit(" ", 1)
+        if owner in wanted and min(wanted[owner]) <= int(seq) <= max(wanted[owner]):
+            found.append(key)
+    return found
 
 
 class _Store:
