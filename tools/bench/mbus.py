@@ -272,7 +272,7 @@ def main(argv: list[str] | None = None) -> int:
     intro = (
         f"{words}; timed are those that the peer reads. Peer: {commits}. {machine()}; MicroPython "
         f"{version}, {compiler_version()}, {calm.words()}; all readers run from .mpy files, in "
-        f"turn in one process with a heap of {BOARD_HEAP} (of 64 bit). Limits of heap are those of "
+        f"turn in one process with a heap of {BOARD_HEAP}. Limits of heap are those of "
         "32 bit, doubled for 64 bit, where words are twice as long; the small heap is the same."
     )
     return report.finish("mbus", "M-Bus", intro, not options.no_write)
