@@ -82,32 +82,37 @@ class Controller:
 
     async def command(self, command):
         """Carries out a `control.command.Command`; returns an Answer."""
+        if command.action == record.END and command.uuid == self.open_uuid:
+            self._owe_end(record.END, command.text, command.event_ms, 0)  # opens, whatever waits
         async with self._lock:
-            known = self._known(command)
-            if known is not None:
-                return known
-            if command.action == record.BEGIN:
-                return await self._begin(command)
-            if command.action == record.CHANGE:
-                return await self._change(command)
-            return await self._end(command)
+            answer = self._known(command)
+            if answer is None and command.action == record.BEGIN:
+                answer = await self._begin(command)
+            elif answer is None and command.action == record.CHANGE:
+                answer = await self._change(command)
+            elif answer is None:
+                answer = await self._end(command)
+        # a refusal's reading is taken outside the lock: the next command must not wait for it
+        return await self._refuse(command, *answer) if isinstance(answer, tuple) else answer
+
+    # these three return an Answer, or (code, text) of a refusal
 
     async def _begin(self, command):
         if not self._meter.known:
             await self._meter.read_event()  # just started: the first reading decides, not none
         code = self._obstacle()
         if code:
-            return await self._refuse(command, code, "")
+            return code, ""
         if not self._interlock.close():
             locked = ", ".join(self._interlock.locked())
-            return await self._refuse(command, codes.INTERLOCKED, locked)
+            return codes.INTERLOCKED, locked
         reading, error = await self._meter.read_event()
         if error:
             self._interlock.open()
-            return await self._refuse(command, error, "meter gave no reading, relay opened again")
+            return error, "meter gave no reading, relay opened again"
         if not self._interlock.is_closed():
             # a fault opened it while the meter was read: nothing was begun
-            return await self._refuse(command, codes.INTERLOCKED, "relay opened by a fault")
+            return codes.INTERLOCKED, "relay opened by a fault"
         answer = self._record(command, record.BEGIN, reading)
         if answer.code:
             self._interlock.open()
@@ -119,15 +124,15 @@ class Controller:
     async def _change(self, command):
         """A limit changes in the open transaction; the command's own UUID may name the event."""
         if self.open_uuid is None or self._end_owed is not None:
-            return await self._refuse(command, codes.NOT_OPEN, "")
+            return codes.NOT_OPEN, ""
         reading, error = await self._meter.read_event()
         if error:
-            return await self._refuse(command, error, "meter gave no reading")
+            return error, "meter gave no reading"
         return self._record(command, record.CHANGE, reading)
 
     async def _end(self, command):
         if self.open_uuid != command.uuid:
-            return await self._refuse(command, codes.NOT_OPEN, "")
+            return codes.NOT_OPEN, ""
         if self._end_owed is None:
             self._owe_end(record.END, command.text, command.event_ms, 0)
         answer = await self._pay(self._end_owed)
@@ -144,6 +149,9 @@ class Controller:
         reading = None
         if not codes.without_reading(code):
             reading, _ = await self._meter.read_event()
+            seq = self._find(command.uuid, record.REFUSED)
+            if seq:  # by a repeat that came meanwhile
+                return Answer(code, seq, text)
         answer = self._record(command, record.REFUSED, reading, code)
         return Answer(code, answer.seq, text)
 
@@ -229,8 +237,7 @@ class Controller:
                 async with self._lock:
                     await self._pay(self._end_owed)
             if self._owed and self._ripe(self._owed[0]):
-                async with self._lock:
-                    await self._pay_other(self._owed.pop(0))
+                await self._pay_other(self._owed.pop(0))  # no lock: commands need not wait for it
             await asyncio.sleep_ms(20)
 
     def _ripe(self, owed):
