@@ -22,6 +22,7 @@ from dicamm import codes
 
 SPEED = 30  # a quarter hour of the bench in 30 s
 COMMAND_WITHIN_S = 120.0
+HOLDS_S = ((0.0, 0.2), (1.0, 2.5))  # how long a transaction lasts: mostly, and some longer
 START_TRIES = 4
 CONSOLE_SHARE = 0.25  # of the transactions are commanded over the bench link
 STEPS_MS = (2_000, 40_000, 1_200_000, -2_000, -40_000, -1_200_000)
@@ -153,7 +154,7 @@ class Chaos:
         if one.begin == codes.OTHER_OPEN:
             await self._clear()
         if one.begin in (codes.OK, None) and not one.refusal:
-            await asyncio.sleep(self._chance.uniform(0.0, 0.2))
+            await asyncio.sleep(self._chance.uniform(*self._chance.choices(HOLDS_S, (9, 1))[0]))
             try:
                 one.end = await self._until_answered(send, "end", one.uuid)
             except PeerRefused as error:
@@ -269,5 +270,5 @@ class Chaos:
     async def _silence_meter(self) -> None:
         self.course.faults["meter silent"] += 1
         self._chain.plant.meter.set_faults(silent=True)
-        await asyncio.sleep(self._chance.uniform(0.1, 1.2))
+        await asyncio.sleep(self._chance.uniform(0.1, 2.0))
         self._chain.plant.meter.set_faults()
