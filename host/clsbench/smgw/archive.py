@@ -93,11 +93,16 @@ class Archive:
     def last_originals(self, meter: str) -> list[Original]:
         """The latest row with a value of each register of a meter."""
         rows = self._db.execute(
-            f"SELECT {_ORIGINAL}, max(at_ms) FROM originals WHERE meter = ? AND raw IS NOT NULL"
-            " GROUP BY obis ORDER BY obis",
+            "WITH RECURSIVE register (name) AS ("  # each register's name by one step in the index
+            " SELECT min(obis) FROM originals WHERE meter = ?1 UNION ALL"
+            " SELECT (SELECT min(obis) FROM originals WHERE meter = ?1 AND obis > name)"
+            " FROM register WHERE name IS NOT NULL)"
+            f" SELECT {_ORIGINAL} FROM register JOIN originals ON id = (SELECT id FROM originals"
+            " WHERE meter = ?1 AND obis = name AND raw IS NOT NULL ORDER BY at_ms DESC LIMIT 1)"
+            " WHERE name IS NOT NULL ORDER BY obis",
             (meter,),
         )
-        return [_original(row[:-1]) for row in rows]
+        return [_original(row) for row in rows]
 
     def last_due_ms(self, meter: str, period_ms: int) -> int | None:
         """The latest due time on a grid that a meter has a row for."""

@@ -155,7 +155,11 @@ ALTER TABLE logs ADD COLUMN user TEXT NOT NULL DEFAULT '';
 CREATE INDEX logs_by_time ON logs (log, t_ms);
 """
 
-MIGRATIONS = (_VERSION_1, _VERSION_2)
+_VERSION_3 = """
+CREATE INDEX originals_by_time ON originals (meter, at_ms, id);
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 
 
 def lock_state_dir(state_dir: Path) -> int:

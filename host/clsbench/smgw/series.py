@@ -25,7 +25,7 @@ from clsbench.smgw.telling import record_detail, tell_reading
 from clsbench.smgw.worker import StoreWorker
 
 MAX_GAPS = 96 * 40  # due times recorded as missing after an outage; longer ones are only logged
-TRIM_EVERY = 96  # decided batches between two trims of the original list
+TRIM_EVERY_MS = 6 * 3_600_000  # between two trims of the original list
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class SeriesDesk:
         self._written = written
         self._grids: list[_Grid] = []
         self._period_ends: dict[str, int] = {}  # by profile: up to where its periods are done
-        self._batches = 0
+        self._trimmed_ms = clock.now_ms()
 
     def take(self, meter: str, reading: OriginalReading) -> None:
         """A reading of the meter with this profile id."""
@@ -138,16 +138,19 @@ class SeriesDesk:
         for taf in grid.periodic:
             for period in ended(taf, self._period_ends[taf.profile_id], slots[-1].due_ms):
                 await self._close_period(taf, period)
-        self._batches += 1
-        if self._batches % TRIM_EVERY == 0:
-            await self._worker.run(self._archive.trim, self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        if now_ms - self._trimmed_ms >= TRIM_EVERY_MS:
+            self._trimmed_ms = now_ms
+            await self._worker.run(self._archive.trim, now_ms)
 
     def _add_originals(self, grid: _Grid, slots: list[Slot]) -> None:
         """In the store's thread. Gaps are rows on the meter's own grid only."""
         meter, own = grid.meter.meter_id, grid.times.period_ms == grid.meter.period_s * 1000
-        last = self._archive.last_originals(meter)
         rows: list[Original] = []
+        last: list[Original] = []
         for slot in slots:
+            if slot.reading is None and own and not last:
+                last = self._archive.last_originals(meter)
             if slot.reading is not None or own:
                 rows += slot_originals(meter, slot, self._recorder.time_state, last)
             if slot.reading is not None:
