@@ -229,15 +229,18 @@ def _values(
         if not bad:
             break
         switching = [each for each in switching if each not in bad]
-    neutral = []
-    for each in found:
-        if each["one"]["kind"] in ("begin", "end"):
-            continue
-        key = (each["level"], each["value"])
-        low = [(o["level"], o["value"]) for o in switching if o["at"] <= each["at"]]
-        high = [(o["level"], o["value"]) for o in switching if o["at"] > each["at"]]
-        if (not low or low[-1] <= key) and (not high or key <= high[0]):
-            neutral.append({**each, "neutral": True})
+    neutral = [each for each in found if each["one"]["kind"] not in ("begin", "end")]
+    while True:
+        order = sorted(switching + neutral, key=lambda each: each["at"])
+        bad = []
+        for a, b in zip(order, order[1:], strict=False):
+            if (b["level"], b["value"]) < (a["level"], a["value"]):
+                bad += [a, b]
+        kept = [{**each, "neutral": True} for each in neutral if each not in bad]
+        if len(kept) == len(neutral):
+            neutral = kept
+            break
+        neutral = [each for each in neutral if each not in bad]
     still = [_still(one, points, fell, switching) for one in absent if _counts(one, events, body)]
     return switching + neutral + [each for each in still if each is not None]
 

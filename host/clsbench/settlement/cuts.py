@@ -49,8 +49,9 @@ def build_cuts(ledger: Ledger, history: History, neutral: list[Event]) -> Cuts:
     result.cuts = _rising(sorted(fit, key=lambda cut: cut.at_ms), judge, result)
     for event in neutral:
         cut = judge.examine(event) if event.time_valid else None
-        if cut is not None and _fits_between(cut, result.cuts):
+        if cut is not None:
             result.extra.append(cut)
+    result.extra = _agreeing(sorted(result.extra, key=lambda cut: cut.at_ms), result.cuts)
     result.by_event = {id(cut.event): cut for cut in result.cuts}
     judge.stand_still()
     result.cuts.sort(key=lambda cut: (cut.at_ms, cut.level))
@@ -191,7 +192,17 @@ def _rising(cuts: list[Cut], judge: _Judge, result: Cuts) -> list[Cut]:
         cuts = [cut for cut in cuts if id(cut) not in bad]
 
 
-def _fits_between(cut: Cut, cuts: list[Cut]) -> bool:
-    index = bisect_right(cuts, cut.at_ms, key=lambda other: other.at_ms)
-    low = index == 0 or cuts[index - 1].level <= cut.level
-    return low and (index == len(cuts) or cut.level <= cuts[index].level)
+def _agreeing(extra: list[Cut], cuts: list[Cut]) -> list[Cut]:
+    """The values of neutral records that contradict neither cuts nor each other."""
+    while True:
+        merged = sorted([*cuts, *extra], key=lambda cut: cut.at_ms)
+        bad = {
+            id(each)
+            for pair in zip(merged, merged[1:], strict=False)
+            if pair[1].level < pair[0].level
+            for each in pair
+        }
+        kept = [cut for cut in extra if id(cut) not in bad]
+        if len(kept) == len(extra):
+            return kept
+        extra = kept

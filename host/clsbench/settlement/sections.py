@@ -134,6 +134,10 @@ def _sections(
     edges = [(before.at_ms, before.value)]
     edges += [(cut.at_ms, cut.value) for cut in inside]
     edges.append((after.at_ms, after.value))
+    if any(high[1] < low[1] for low, high in zip(edges, edges[1:], strict=False)):
+        # a reading captured hours beside its due time: nothing within is sure
+        whole = Section(before.at_ms, after.at_ms, before.value, after.value, UNKNOWN)
+        return [whole]
     return [
         Section(
             low[0],

@@ -31,6 +31,7 @@ def build_boundaries(point: MeteringPoint, ledger: Ledger, cuts: Cuts) -> list[B
     Those without a Point of their own had no usable reading.
     """
     known = {each.due_ms: each for each in ledger.points if each.due_ms is not None}
+    dues = sorted(known)
     line = _Line(point, ledger, cuts) if point.policy.substitute == "linear" else None
     found: list[Boundary | None] = []
     for due_ms in range(point.from_ms, point.to_ms + 1, QUARTER_MS):
@@ -46,8 +47,21 @@ def build_boundaries(point: MeteringPoint, ledger: Ledger, cuts: Cuts) -> list[B
             )
         else:
             boundary = line.at(due_ms) if line is not None else None
+            if boundary is not None and not _between(boundary, dues, known):
+                boundary = None
         found.append(boundary)
     return found
+
+
+def _between(boundary: Boundary, dues: list[int], known: dict[int, Point]) -> bool:
+    """Whether a substitute lies between the readings due before and behind it.
+
+    It does unless one of them was captured hours beside its due time.
+    """
+    index = bisect_left(dues, boundary.due_ms)
+    level = (boundary.epoch, boundary.value)
+    fits = index == 0 or known[dues[index - 1]].level <= level
+    return fits and (index == len(dues) or level <= known[dues[index]].level)
 
 
 class _Line:
