@@ -9,7 +9,7 @@ with the product. Knows no meter change.
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from register_sets import Interval, both, size, without
+from register_sets import Interval, both, narrow, size, wide, without
 
 QUARTER = timedelta(minutes=15)
 
@@ -344,7 +344,7 @@ def _measure(
     cuts = [low, *inside, high]
     unknown: list[Interval] = []
     for start, stop in stretches[None]:
-        unknown += _wide(cuts, low, high, start, stop)
+        unknown += wide(cuts, low, high, start, stop)
     for at in doubts:
         if low[0] <= at < high[0]:
             lower = max(value for t, value in cuts if t <= at)
@@ -355,10 +355,10 @@ def _measure(
         if uuid is None:
             continue
         for start, stop in found:
-            wide = _wide(cuts, low, high, start, stop)
-            narrow = _narrow(cuts, low, high, start, stop)
-            sure[uuid] = narrow
-            unknown += without(wide, narrow)
+            outer = wide(cuts, low, high, start, stop)
+            inner = narrow(cuts, low, high, start, stop)
+            sure[uuid] = inner
+            unknown += without(outer, inner)
     names = sorted(sure)
     for index, name in enumerate(names):
         for other in names[index + 1 :]:
@@ -366,7 +366,7 @@ def _measure(
             one, two = stretches[name][0], stretches[other][0]
             start, stop = max(one[0], two[0]), min(one[1], two[1])
             if start < stop:
-                unknown += _wide(cuts, low, high, start, stop)
+                unknown += wide(cuts, low, high, start, stop)
     result: dict[tuple[str, str | None], Fraction] = {}
     whole = [(low[1], high[1])]
     groups = body["groups"]
@@ -389,25 +389,3 @@ def _measure(
 
 def _bounds(at: datetime, stretches: dict) -> bool:
     return any(at in stretch for stretch in stretches[None])
-
-
-def _wide(cuts: list, low: tuple, high: tuple, start: datetime, stop: datetime) -> list[Interval]:
-    """All the register that a stretch may have run over in this quarter hour."""
-    start, stop = max(start, low[0]), min(stop, high[0])
-    if start >= stop:
-        return []
-    lower = max(value for at, value in cuts if at <= start)
-    upper = min(value for at, value in cuts if at >= stop)
-    return [(lower, upper)] if lower < upper else []
-
-
-def _narrow(
-    cuts: list, low: tuple, high: tuple, start: datetime, stop: datetime
-) -> list[Interval]:
-    """The register that a stretch surely ran over."""
-    start, stop = max(start, low[0]), min(stop, high[0])
-    if start >= stop:
-        return []
-    lower = min(value for at, value in cuts if at >= start)
-    upper = max(value for at, value in cuts if at <= stop)
-    return [(lower, upper)] if lower < upper else []

@@ -20,8 +20,9 @@ BASES = [worked.document(case) for case in worked.cases()]
 def places(node, path=()):
     """Every path into a document."""
     yield path
-    entries = node.items() if isinstance(node, dict) else enumerate(node)
-    for key, child in entries if isinstance(node, dict | list) else ():
+    if not isinstance(node, dict | list):
+        return
+    for key, child in node.items() if isinstance(node, dict) else enumerate(node):
         yield from places(child, (*path, key))
 
 
@@ -54,8 +55,7 @@ def test_no_document_crashes_the_core_or_breaks_the_identity(seed):
     document = mutated(Random(seed))
     try:
         result = settle(document)
-    except BadInput as error:
-        assert str(error)
+    except BadInput:
         return
     json.dumps(result)
     for slot in result["slots"]:
