@@ -220,7 +220,15 @@ def test_a_missing_quarter_hour_fails():
     fields = device_fields()
     del fields[4]  # the reading of 30 minutes
     detail = failing("quarter_hours_add_up", device=sealed_chain(fields))
-    assert "no quarter hour from 2026-05-04T08:30:00.000Z" in detail
+    assert "no reading and no word of 2026-05-04T08:45:00.000Z" in detail
+
+
+def test_a_quarter_hour_that_the_device_tells_it_missed_is_told():
+    fields = device_fields()
+    fields[4][8] = []
+    check = verdict("quarter_hours_add_up", device=sealed_chain(fields))
+    assert check.ok and check.detail.endswith("it missed 2026-05-04T08:45:00.000Z")
+    assert verdict("registers_as_served", device=sealed_chain(fields)).ok
 
 
 def test_two_readings_on_the_grid_are_a_quarter_hour():

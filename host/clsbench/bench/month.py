@@ -13,7 +13,7 @@ from pathlib import Path
 from clsbench.bench.chain import Chain, ChainOptions
 from clsbench.bench.leaps import PERIOD_MS, LeapClock
 from clsbench.bench.plant import MID_START_WH, W_MS_PER_DWH
-from clsbench.demo.evidence import device_dwh, quarter_hours
+from clsbench.demo.evidence import device_dwh, quarter_hours, told_missing
 from clsbench.device.link import LinkClient
 from clsbench.device.provision import record_key
 from clsbench.device.receive import receive
@@ -221,15 +221,8 @@ def slots_end(records: list[DeviceRecord]) -> DeviceRecord:
 
 
 def _count_quarter_hours(leg: Leg, records: list[DeviceRecord]) -> None:
-    due, missing = set(), set()
-    for record in records:
-        if record.taf != 7 or record.event_ms is None:
-            continue
-        if record.values:
-            due.add(record.event_ms)
-        else:
-            first_ms = record.first_due_ms or record.event_ms
-            missing |= set(range(first_ms, record.event_ms + 1, PERIOD_MS))
+    due = {r.event_ms for r in records if r.taf == 7 and r.values and r.event_ms is not None}
+    missing = told_missing(records)
     grid = sorted(due | missing)
     first_ms = grid[0]
     wanted = set(range(first_ms, first_ms + leg.expected * PERIOD_MS, PERIOD_MS))

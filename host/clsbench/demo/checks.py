@@ -8,6 +8,7 @@ from typing import Any
 from clsbench.clock import iso
 from clsbench.demo.evidence import (
     IMPORT,
+    QUARTER_MS,
     GatewayRecord,
     Pair,
     Slot,
@@ -15,8 +16,10 @@ from clsbench.demo.evidence import (
     device_dwh,
     pair_up,
     quarter_hours,
+    told_missing,
+    with_register,
 )
-from clsbench.demo.scenario import QUARTER_MS, Outcome
+from clsbench.demo.scenario import Outcome
 from clsbench.device.records import DeviceRecord, SealBroken, check_chain, open_record
 from clsbench.smgw.core.cms import CmsError, SignedContent
 from clsbench.smgw.core.records import content_bytes
@@ -187,7 +190,7 @@ def _energies(evidence: Evidence) -> Check:
 
 
 def _quarter_hour_sums(evidence: Evidence) -> Check:
-    slots, records = evidence.slots, evidence.device
+    slots, records = evidence.slots, with_register(evidence.device)
     falls = [
         after.seq
         for before, after in zip(records, records[1:], strict=False)
@@ -199,22 +202,32 @@ def _quarter_hour_sums(evidence: Evidence) -> Check:
     metered = device_dwh(grid[-1]) - device_dwh(grid[0])
     parts = sum(sum(slot.parts_dwh.values()) for slot in slots)
     traded = sum(e for slot in slots for uuid, e in slot.parts_dwh.items() if uuid is not None)
-    uneven = [slot.from_ms for slot in slots if slot.to_ms - slot.from_ms != QUARTER_MS]
+    told = told_missing(evidence.device)
+    missing = [
+        due_ms
+        for slot in slots
+        for due_ms in range(slot.from_ms + QUARTER_MS, slot.to_ms, QUARTER_MS)
+    ]
+    uneven = [due_ms for due_ms in missing if due_ms not in told]
+    uneven += [slot.to_ms for slot in slots if (slot.to_ms - slot.from_ms) % QUARTER_MS]
     ok = parts == metered and not falls and not uneven
     detail = (
-        f"{len(slots)} quarter hours: {wh(traded)} in transactions + {wh(parts - traded)} rest "
-        f"= {wh(parts)}, metered {wh(metered)}"
+        f"{len(slots) + len(missing)} quarter hours: {wh(traded)} in transactions + "
+        f"{wh(parts - traded)} rest = {wh(parts)}, metered {wh(metered)}"
     )
     if falls:
         detail += f"; falls at {falls}"
     if uneven:
-        detail += f"; no quarter hour from {', '.join(map(iso, uneven))}"
+        detail += f"; no reading and no word of {', '.join(map(iso, uneven))}"
+    elif missing:
+        detail += f"; the device tells that it missed {', '.join(map(iso, missing))}"
     return Check("quarter_hours_add_up", ok, detail)
 
 
 def _served(evidence: Evidence) -> Check:
-    strangers = [r.seq for r in evidence.device if device_dwh(r) not in evidence.served_dwh]
-    ok = bool(evidence.device) and not strangers
+    records = with_register(evidence.device)
+    strangers = [r.seq for r in records if device_dwh(r) not in evidence.served_dwh]
+    ok = bool(records) and not strangers
     detail = f"each recorded register is one of {len(evidence.served_dwh)} the meter sent"
     return Check("registers_as_served", ok, detail if ok else f"never sent: records {strangers}")
 

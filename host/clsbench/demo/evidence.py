@@ -9,6 +9,7 @@ from typing import Any
 from clsbench.device.records import ENDS, DeviceRecord
 
 IMPORT = "1-0:1.8.0*255"
+QUARTER_MS = 900_000
 W_MS_PER_DWH = 360_000  # 1 W for 1 ms, 360,000 times, is 0.1 Wh
 
 
@@ -77,6 +78,21 @@ def device_dwh(record: DeviceRecord) -> int:
     return to_dwh(value.raw, value.scaler)
 
 
+def with_register(records: list[DeviceRecord]) -> list[DeviceRecord]:
+    """Those that carry the import register; boot, refusals, missed quarter hours may not."""
+    return [record for record in records if record.value(IMPORT) is not None]
+
+
+def told_missing(records: list[DeviceRecord]) -> set[int]:
+    """Due times (ms) of the quarter hours of which the device says that there is no reading."""
+    told: set[int] = set()
+    for record in records:
+        if record.taf == 7 and not record.values and record.event_ms is not None:
+            first_ms = record.first_due_ms or record.event_ms
+            told |= set(range(first_ms, record.event_ms + 1, QUARTER_MS))
+    return told
+
+
 def pair_up(
     uuids: list[str], device: list[DeviceRecord], gateway: list[GatewayRecord]
 ) -> list[Pair]:
@@ -113,7 +129,9 @@ def quarter_hours(records: list[DeviceRecord]) -> list[Slot]:
     The energy between two neighbouring readings belongs to the transaction open there, else to
     the rest; so the parts of a slot add up to its total by construction of the cuts, and what
     is checked is that the records allow it: one register, never falling, in order of numbers.
+    A slot is longer than a quarter hour where a reading between is missing.
     """
+    records = with_register(records)
     grid = [index for index, record in enumerate(records) if record.taf == 7]
     slots = []
     for first, last in zip(grid, grid[1:], strict=False):

@@ -6,10 +6,10 @@ from typing import Any
 
 from clsbench.bench.chain import Chain
 from clsbench.bench.observer import DeviceObserver
+from clsbench.demo.evidence import QUARTER_MS
 from clsbench.errors import PeerRefused
 
 MINUTE_MS = 60_000
-QUARTER_MS = 15 * MINUTE_MS
 
 
 @dataclass(frozen=True)
