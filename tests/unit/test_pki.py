@@ -185,7 +185,7 @@ def test_life_times(pki: Pki):
         span = found.not_valid_after_utc - found.not_valid_before_utc
         assert span == timedelta(days=365 * years + 1)
         since_made = datetime.now(UTC) - (found.not_valid_before_utc + timedelta(days=1))
-        assert timedelta(0) <= since_made < timedelta(hours=12)  # made in this run, a day back-dated
+        assert timedelta(0) <= since_made < timedelta(hours=12)  # back-dated a day
 
 
 def test_wan_certificate_files_hold_own_and_sub(pki: Pki):

@@ -44,7 +44,7 @@ class LegalTime:
         self._utc_ms = 0
         self._bound_ms = 0
         self._slew_ms = 0  # UTC less what is shown, still to be worked off
-        self._anchor = (0, 0, 0)  # (monotonic, UTC, bound): where the measured span of drift begins
+        self._anchor = (0, 0, 0)  # (monotonic, UTC, bound) where the span of drift begins
         self._doubt = None  # the same of an answer that contradicted
         self.ignored = 0
         self.steps = 0

@@ -55,4 +55,4 @@ if VIPER:  # `crc` with its loops and tables is not needed then
 else:
     from dicamm.proto.crc import crc16_kermit
 
-    TABLES = None
+    TABLES = array("H")  # of no use to bytecode
