@@ -20,6 +20,7 @@ from clsbench.net.tls_reasons import TIMED_OUT, is_refusal, is_timeout, reason_o
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 Accept = Callable[[Peer], asyncio.BaseProtocol]
+Identify = Callable[[ssl.SSLObject | None], Peer]
 Refused = Callable[[str, str], None]
 
 PENDING_LIMIT = 64
@@ -37,6 +38,8 @@ class TlsListener:
     TLS transport, before any byte that follows the handshake.
     refused(reason, address): called once for each connection that did not get that far;
     address is "host:port".
+    identify(ssl_object): who stands at the other end, or PeerRefused; by default whom the
+    certificate names.
     At most `pending_limit` handshakes run at once; one older than PENDING_GRACE_S gives way
     to a newcomer then, so that silent connections cannot shut others out.
     """
@@ -48,8 +51,10 @@ class TlsListener:
         refused: Refused,
         handshake_timeout_s: float = 10,
         pending_limit: int = PENDING_LIMIT,
+        identify: Identify = peer_of,
     ):
         self._context = context
+        self._identify = identify
         self._accept = accept
         self._refused = refused
         self._timeout_s = handshake_timeout_s
@@ -123,7 +128,7 @@ class TlsListener:
 
     async def _handshake(self, sock: socket.socket, address: str) -> None:
         alert_socket.set([sock])
-        gate = _Gate(self._accept)
+        gate = _Gate(self._accept, self._identify)
         try:
             transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: gate,
@@ -151,14 +156,16 @@ class _Gate(asyncio.Protocol):
     Both happen in the one call of connection_made, so no byte can reach the gate itself.
     """
 
-    def __init__(self, choose: Accept):
+    def __init__(self, choose: Accept, identify: Identify = peer_of):
         self._choose = choose
+        self._identify = identify
         self.refusal: str | None = "closed during the TLS handshake"
         self.protocol: asyncio.BaseProtocol | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         try:
-            protocol = self._choose(peer_of(transport.get_extra_info("ssl_object")))
+            ssl_object = transport.get_extra_info("ssl_object")
+            protocol = self._choose(self._identify(ssl_object))
         except PeerRefused as refusal:
             self.refusal = str(refusal)
             transport.close()

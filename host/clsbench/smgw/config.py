@@ -33,6 +33,7 @@ from clsbench.smgw.config_profiles import (
 )
 from clsbench.smgw.core.clock_state import SYNCHRONISED, TimeState
 from clsbench.smgw.core.profiles import ClsProfile, Profiles
+from clsbench.smgw.han.settings import HanSection
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -74,7 +75,7 @@ class SmgwConfig(Strict):
 
     smgw: SmgwSection
     pki: PkiDir
-    han: roleconfig.Endpoint = roleconfig.Endpoint()
+    han: HanSection = HanSection()
     gwa: GwaSection
     timing: TimingSection = TimingSection()
     emt: list[EmtSection] = []

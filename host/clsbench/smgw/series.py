@@ -132,9 +132,10 @@ class SeriesDesk:
     async def _store_batch(self, grid: _Grid, slots: list[Slot]) -> None:
         await self._worker.run(self._add_originals, grid, slots)
         for taf in grid.series:
-            for slot in slots:
-                if taf.validity.holds(slot.due_ms):
-                    await self._record(taf, slot)
+            own = [slot for slot in slots if taf.validity.holds(slot.due_ms)]
+            for slot in own:
+                await self._record(taf, slot)
+            self._tell_gaps(taf, [slot.due_ms for slot in own if slot.reading is None])
         for taf in grid.periodic:
             for period in ended(taf, self._period_ends[taf.profile_id], slots[-1].due_ms):
                 await self._close_period(taf, period)
@@ -188,14 +189,20 @@ class SeriesDesk:
             detail = {"profile_id": taf.profile_id, "seq": record.seq, "due_ms": slot.due_ms}
             event = f"taf{taf.number}.gap"
             self._journal.event(SMGW, SMGW, "fault", event, ok=False, detail=detail)
-            message = f"no reading at {iso(slot.due_ms)}"
-            self._journal.consumer(
-                taf.final_consumer, event, taf.profile_id, message, WARNING, FAILURE
-            )
             return
         tell_reading(self._journal, slot.reading, None)
         detail = record_detail(record, slot.reading) | {"taf": taf.number, "due_ms": slot.due_ms}
         self._journal.event(SMGW, SMGW, "record", f"taf{taf.number}.record", detail=detail)
+
+    def _tell_gaps(self, taf: TafProfile, gaps: list[int]) -> None:
+        """One entry of the consumer's log for a batch, however long an outage was."""
+        if not gaps:
+            return
+        told = f"no reading at {iso(gaps[0])}"
+        if len(gaps) > 1:
+            told = f"no readings at {len(gaps)} due times, {iso(gaps[0])} to {iso(gaps[-1])}"
+        event = f"taf{taf.number}.gap"
+        self._journal.consumer(taf.final_consumer, event, taf.profile_id, told, WARNING, FAILURE)
 
 
 def _on_grid(taf: TafProfile) -> bool:

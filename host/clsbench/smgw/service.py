@@ -23,8 +23,8 @@ from clsbench.smgw.core import cms
 from clsbench.smgw.core.profiles import Endpoint, Profiles, TafProfile
 from clsbench.smgw.core.rights import Caller, Refusal, Rights, Target
 from clsbench.smgw.exchange import Exchange
+from clsbench.smgw.han.building import build_han
 from clsbench.smgw.han.resources import ClsResources
-from clsbench.smgw.han.server import HanInterface
 from clsbench.smgw.history import ProfileHistory
 from clsbench.smgw.journal import LANE_OF_ROLE, SMGW, Journal
 from clsbench.smgw.lmn.reader import MeterReader
@@ -110,7 +110,8 @@ class Gateway:
         self._exchange = Exchange(self.store)
         self.rights = Rights(profiles, config.gwa.name, clock.now_ms, self._tell_refused)
         self.desk = CommandDesk(self._exchange, *common, config.timing.command_s)
-        recorder = Recorder(profiles.smgw_id, self._signer(), config.time_state())
+        sign = self._signer()
+        recorder = Recorder(profiles.smgw_id, sign, config.time_state())
         self.tariffs = Tariffs(
             profiles,
             recorder,
@@ -130,8 +131,19 @@ class Gateway:
             config.time_state(),
             self._device_records_stored,
         )
-        han_context = tls.han_server(self._identity("han/smgw"), self._path("han/ca.crt.pem"))
-        self._han = HanInterface(han_context, self.rights, resources, self._journal)
+        self._han = build_han(
+            config.han,
+            config.pki.dir,
+            profiles,
+            self.rights,
+            resources,
+            self.archive,
+            self.worker,
+            self._journal,
+            clock.now_ms,
+            config.time_state(),
+            sign,
+        )
         self._readers = [
             MeterReader(
                 meter_profile(lmn), lmn.port, lmn.baud, clock, self._journal, self.tariffs.take

@@ -1,7 +1,9 @@
-"""One HTTP connection in the HAN: it knows its peer, and takes no more than the HAN allows.
+"""One HTTP connection in the HAN: it knows its visitor, and takes no more than the HAN allows.
 
 A connection on which no whole request comes in time is cut, and so is one that has lasted
-MAX_SESSION_S, after the answer in hand. Of bytes that are no HTTP somebody is told.
+MAX_SESSION_S, after the answer in hand. Whoever came without a certificate is a guest until a
+password was right: a guest is cut after GUEST_S, and of too many guests the oldest goes, so that
+silent ones shut nobody out. Of bytes that are no HTTP somebody is told.
 """
 
 import asyncio
@@ -17,22 +19,68 @@ from clsbench.pki.names import Peer
 MAX_LINE_BYTES = 2048
 MAX_HEADERS = 64
 IDLE_S = 60.0  # without a whole request header; the timer starts anew with each answer
+PERSON_IDLE_S = 600.0  # the same for people, as real gateways have it
+GUEST_S = 30.0
+MAX_GUESTS = 128
 
-PeerHandler = Callable[[Peer, web.BaseRequest], Awaitable[web.StreamResponse]]
+GUEST = Peer("", "guest", "", "")
+
 Told = Callable[[Peer, int, str], None]
+
+
+class Visitor:
+    """Who is at the other end of a connection. proven: log-ins whose password was right on it."""
+
+    def __init__(self, peer: Peer):
+        self.peer = peer
+        self.address = ""
+        self.proven: set[str] = set()
+        self.on_proven: Callable[[], None] = lambda: None
+
+    def prove(self, login: str) -> bool:
+        """Notes that the password was right; True when it was the first time."""
+        first = login not in self.proven
+        self.proven.add(login)
+        self.on_proven()
+        return first
+
+
+VisitorHandler = Callable[[Visitor, web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class HanServer:
     """Makes a connection for each peer. told(peer, status, reason): what aiohttp refused."""
 
-    def __init__(self, handler: PeerHandler, told: Told):
+    def __init__(
+        self,
+        handler: VisitorHandler,
+        told: Told,
+        guest_s: float = GUEST_S,
+        max_guests: int = MAX_GUESTS,
+    ):
         self._told = told
         self._handler = handler
         self._server = web.Server(self._handle, access_log=None)
+        self._guest_s = guest_s
+        self._max_guests = max_guests
+        self._guests: dict[_Connection, None] = {}  # oldest first
 
     def connection(self, peer: Peer) -> web.RequestHandler:
         """The protocol of one accepted connection."""
-        return _Connection(self._server, peer, self._told)
+        made = _Connection(self._server, peer, self._told, self.leave)
+        if peer is GUEST:
+            self._guests[made] = None
+            made.cut_after(self._guest_s)
+            if len(self._guests) > self._max_guests:
+                oldest = next(iter(self._guests))
+                self.leave(oldest)
+                oldest.force_close()
+        return made
+
+    def leave(self, connection: "_Connection") -> None:
+        """This connection is no guest's, or no longer."""
+        self._guests.pop(connection, None)
+        connection.stay()
 
     async def close(self, within_s: float) -> None:
         """Ends all connections; requests in hand get `within_s` to finish."""
@@ -42,26 +90,39 @@ class HanServer:
         connection = request.protocol
         if not isinstance(connection, _Connection):
             raise TypeError("request on a connection that this server did not make")
-        return await self._handler(connection.peer, request)
+        return await self._handler(connection.visitor, request)
 
 
 class _Connection(TellingConnection):
-    def __init__(self, server: web.Server, peer: Peer, told: Told):
+    __hash__ = object.__hash__
+
+    def __init__(
+        self,
+        server: web.Server,
+        peer: Peer,
+        told: Told,
+        leave: Callable[["_Connection"], None],
+    ):
         super().__init__(
             server,
             functools.partial(told, peer),
-            IDLE_S,
+            IDLE_S if peer.role == "CLS" else PERSON_IDLE_S,
             max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_LINE_BYTES,
             max_headers=MAX_HEADERS,
             lingering_time=1.0,
         )
-        self.peer = peer
+        self.visitor = Visitor(peer)
+        self.visitor.on_proven = functools.partial(leave, self)
+        self._leave = leave
         self._session_end: asyncio.TimerHandle | None = None
+        self._guest_end: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The session begins, and with it the time it may last."""
         super().connection_made(transport)
+        address = transport.get_extra_info("peername")
+        self.visitor.address = address[0] if address else ""
         loop = asyncio.get_running_loop()
         self._session_end = loop.call_later(MAX_SESSION_S, self.close)
 
@@ -69,4 +130,15 @@ class _Connection(TellingConnection):
         """The session has ended."""
         if self._session_end is not None:
             self._session_end.cancel()
+        self._leave(self)
         super().connection_lost(exc)
+
+    def cut_after(self, seconds: float) -> None:
+        """Ends the connection then, unless `stay` comes first."""
+        self._guest_end = asyncio.get_running_loop().call_later(seconds, self.force_close)
+
+    def stay(self) -> None:
+        """No guest's time runs out here any more."""
+        if self._guest_end is not None:
+            self._guest_end.cancel()
+            self._guest_end = None

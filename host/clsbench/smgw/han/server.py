@@ -1,7 +1,8 @@
-"""The HAN side of the gateway: TLS with pinned certificates, HTTP behind it.
+"""The HAN side of the gateway: TLS with pinned certificates or a log-in, HTTP behind it.
 
-Knows who may connect (a certificate that a CLS profile pins) and tells of everyone who may
-not; what is served is `resources`. Source: BSI TR-03109-1 (the SMGW is the TLS server).
+Knows who may connect (a certificate that a profile pins; without one only where log-ins are)
+and tells of everyone who may not; what is served is behind `front`.
+Source: BSI TR-03109-1 (the SMGW is the TLS server).
 """
 
 import asyncio
@@ -12,31 +13,32 @@ from aiohttp import web
 from clsbench.errors import PeerRefused
 from clsbench.net.listener import TlsListener
 from clsbench.pki.names import Peer
-from clsbench.smgw.core.rights import Refusal, Rights
-from clsbench.smgw.han.connection import HanServer
-from clsbench.smgw.han.resources import ClsResources
+from clsbench.smgw.core.rights import ROLE_CLS, Refusal, Rights
+from clsbench.smgw.han.connection import GUEST, HanServer, VisitorHandler
+from clsbench.smgw.han.visitors import Identify
 from clsbench.smgw.journal import LANE_OF_ROLE, SMGW, Journal
-from clsbench.smgw.rest import HttpRefusal, Router
+from clsbench.smgw.rest import HttpRefusal
 
 CLOSE_WITHIN_S = 0.5
+PERSON_LANE = "operator"
 
 
 class HanInterface:
-    """Listens for control boxes and serves `resources` to them."""
+    """Listens in the HAN. handler: answers each request of a visitor."""
 
     def __init__(
         self,
         context: ssl.SSLContext,
         authority: Rights,
-        resources: ClsResources,
+        handler: VisitorHandler,
+        identify: Identify,
         journal: Journal,
     ):
         self._rights = authority
         self._journal = journal
-        self._router = Router(self._request_refused)
-        resources.add_to(self._router)
-        self._server = HanServer(self._router.answer, self._http_refused)
-        self._listener = TlsListener(context, self._accept, self._tls_refused)
+        self._guests = context.verify_mode != ssl.CERT_REQUIRED
+        self._server = HanServer(handler, self._http_refused)
+        self._listener = TlsListener(context, self._accept, self._tls_refused, identify=identify)
 
     async def start(self, host: str, port: int) -> int:
         """Listens; returns the port. Raises EnvironmentProblem."""
@@ -48,11 +50,16 @@ class HanInterface:
         await self._listener.close()
 
     def _accept(self, peer: Peer) -> asyncio.BaseProtocol:
-        verdict = self._rights.admit_cls(peer)
-        if isinstance(verdict, Refusal):
-            raise PeerRefused(verdict.reason)
+        if peer is GUEST:
+            if not self._guests:
+                raise PeerRefused("no certificate shown")
+            return self._server.connection(peer)
+        if peer.role not in ("CON", "SRV"):
+            verdict = self._rights.admit_cls(peer)
+            if isinstance(verdict, Refusal):
+                raise PeerRefused(verdict.reason)
         self._journal.event(
-            LANE_OF_ROLE[peer.role],
+            _lane(peer),
             SMGW,
             "state",
             "tls.accepted",
@@ -64,12 +71,18 @@ class HanInterface:
         detail = {"interface": "han"}
         self._journal.refused("DICAMM", "tls.refused", address, reason, detail=detail)
 
-    def _request_refused(self, peer: Peer, request: web.BaseRequest, refusal: HttpRefusal) -> None:
+    def request_refused(self, peer: Peer, request: web.BaseRequest, refusal: HttpRefusal) -> None:
+        """Tells of a request that was refused."""
         detail = {"method": request.method, "path": request.path, "status": refusal.status}
         self._journal.refused(
-            LANE_OF_ROLE[peer.role], "han.refused", peer.name, str(refusal), refusal.uuid, detail
+            _lane(peer), "han.refused", peer.name, str(refusal), refusal.uuid, detail
         )
 
     def _http_refused(self, peer: Peer, status: int, reason: str) -> None:
-        lane = LANE_OF_ROLE[peer.role]
-        self._journal.refused(lane, "han.refused", peer.name, reason, detail={"status": status})
+        self._journal.refused(
+            _lane(peer), "han.refused", peer.name, reason, detail={"status": status}
+        )
+
+
+def _lane(peer: Peer) -> str:
+    return LANE_OF_ROLE[ROLE_CLS] if peer.role == ROLE_CLS else PERSON_LANE
