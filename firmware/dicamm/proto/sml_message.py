@@ -202,14 +202,29 @@ def _add_list(frame, server_id, list_name, sensor_time, entries, signature=None,
 
 
 def _read_list(elements, frame, refuse):
-    elements.enter(7)
+    if elements.head() != LIST or elements.size < 5:
+        raise MalformedError
+    count = elements.size - 5  # 2 by the standard
     elements.skip()  # clientId
-    server_id = elements.octets()
-    list_name = elements.octets_if_any()
-    sensor_time = elements.time()
+    start = elements.pos
+    try:
+        server_id = elements.octets()
+        list_name = elements.octets_if_any()
+        sensor_time = elements.time()
+    except MalformedError:
+        from dicamm.proto import sml_odd
+
+        elements.pos = start
+        server_id, list_name, sensor_time, odd = sml_odd.read_odd_head(elements)
+        if odd:
+            frame.note(sml_odd.SENSOR_TIME)
     entries = _read_entries(elements, refuse)
-    signature = elements.octets_if_any()
-    time = elements.time_if_any()
+    signature = elements.octets_if_any() if count > 0 else None
+    time = elements.time_if_any() if count > 1 else None
+    if count != 2:
+        from dicamm.proto.sml_odd import LIST_LENGTH
+
+        frame.note(LIST_LENGTH)
     _add_list(frame, server_id, list_name, sensor_time, entries, signature, time)
 
 
@@ -235,7 +250,7 @@ def read_entry(data, at):
     """(SmlEntry, index behind it) of the list entry at data[at:], data: bytes.
 
     Raises MalformedError or IndexError. The common form is read here, any other one element by
-    element. obis may be None or of other length.
+    element. obis may be None (no entry at all) or of other length.
     """
     if data[at] != 0x77 or data[at + 1] != 7:
         return _read_elements(data, at)
@@ -296,17 +311,37 @@ def read_entry(data, at):
 
 def _read_elements(data, at):
     elements = Elements(data, at, len(data))
-    elements.enter(7)
-    entry = SmlEntry(elements.octets())
-    read_fields(entry, elements)
+    entry = SmlEntry()
+    try:
+        elements.enter(7)
+        entry.obis = elements.octets()
+    except MalformedError:
+        from dicamm.proto.sml_odd import read_odd_entry
+
+        elements.pos = at
+        read_odd_entry(entry, elements)
+    else:
+        read_fields(entry, elements)
     return entry, elements.pos
 
 
 def read_fields(entry, elements):
     """Reads what stands in a list entry behind its name, in any form, into `entry` (SmlEntry).
 
-    Raises MalformedError or IndexError.
+    A field of a form that the standard does not know is named in `quirks`. Raises
+    MalformedError or IndexError.
     """
+    start = elements.pos
+    try:
+        _read_standard(entry, elements)
+    except MalformedError:
+        from dicamm.proto.sml_odd import read_odd_fields
+
+        elements.pos = start
+        read_odd_fields(entry, elements)
+
+
+def _read_standard(entry, elements):
     entry.status = elements.number()
     entry.val_time = time = elements.time()
     entry.unit = elements.number()

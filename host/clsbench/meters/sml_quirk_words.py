@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from clsbench.meters import sml_document as seen
 from dicamm.proto import sml_entry as form
+from dicamm.proto import sml_odd as odd
 from dicamm.proto.sml_quirks import SIGNED_POWER
 
 
@@ -15,6 +16,8 @@ class Quirk(NamedTuple):
 
 
 _SERIALS = ", ".join(f"{first} to {last}" for first, last in SIGNED_POWER[0][1])
+
+_NONE = "none yet"
 
 QUIRKS = {
     SIGNED_POWER[0][4]: Quirk(
@@ -47,6 +50,16 @@ QUIRKS = {
     seen.VAL_TIME_LOCAL: Quirk(
         "a local time with its offsets", "EMH meters in chargers, FROETEC Multiflex ZG22"
     ),
+    odd.STATUS: Quirk("a status that is no number of up to 8 bytes", _NONE),
+    odd.VAL_TIME: Quirk("a time of no form that the standard knows", _NONE),
+    odd.SENSOR_TIME: Quirk("a sensor's time of no form that the standard knows", _NONE),
+    odd.UNIT: Quirk("a unit that is no number of one byte; not told", _NONE),
+    odd.SCALER: Quirk(
+        "a scaler sent as an unsigned number, or that cannot be; then the value is not told", _NONE
+    ),
+    odd.VALUE: Quirk("a value of no type that the standard knows; raw is as sent", _NONE),
+    odd.LENGTH: Quirk("an entry with more or fewer fields than the standard's seven", _NONE),
+    odd.LIST_LENGTH: Quirk("a value list with more or fewer fields than seven", _NONE),
 }
 
 
