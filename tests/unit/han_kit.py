@@ -27,6 +27,7 @@ METER, OTHER_METER = "1EMH0098765432", "1EMH0098765433"
 FIRST_MS = 1_790_805_600_000  # 2026-10-01 00:00 German time
 QUARTER_MS = 900_000
 ROWS = 193  # two days and the first of the third
+NOW_MS = FIRST_MS + 192 * QUARTER_MS + 120_000
 FIRST_RAW = 12_345_678
 LOGIN, PASSWORD = "consumer1", "a password for the lab only"
 OTHER, OTHER_PASSWORD = "consumer2", "another one"
@@ -41,6 +42,7 @@ def han_config(pki: Pki, folder: Path, more: dict[str, Any] | None = None, **han
             "id": DEFAULT_SMGW,
             "state_dir": folder / "state",
             "event_log": str(folder / "events"),
+            "clock": f"utc_ms={NOW_MS}",
         },
         "pki": {"dir": pki.directory},
         "han": {"dialects": ["conexa", "ppc"]} | han,

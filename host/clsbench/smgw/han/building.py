@@ -71,7 +71,14 @@ def build_han(
     boxes.add_to(cls_router)
     PeopleResources(library, signer, selftest, time_state).add_to(people_router)
     front = Front(cls_router, people_router, door, dialects, refused, quirks.delay_s)
-    interface = HanInterface(tls, authority, front.answer, identifier(profiles), journal)
+    interface = HanInterface(
+        tls,
+        authority,
+        front.answer,
+        identifier(profiles),
+        journal,
+        quirks.no_renegotiation_info,
+    )
     return interface
 
 

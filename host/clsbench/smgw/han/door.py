@@ -90,9 +90,9 @@ class Door:
             raise self._wrong(visitor, given.username, person)
         assert person is not None
         self._check_rules(given, request, lenient)
-        self._lock.right(visitor.address, given.username)
         peer = Peer(given.username, person.name, role_of(person), "")
         if visitor.prove(given.username):
+            self._lock.right(visitor.address, given.username)
             self._came(peer, visitor.address)
         return self._counted(peer, given.username)
 

@@ -15,6 +15,7 @@ from clsbench.net.listener import TlsListener
 from clsbench.pki.names import Peer
 from clsbench.smgw.core.rights import ROLE_CLS, Refusal, Rights
 from clsbench.smgw.han.connection import GUEST, HanServer, VisitorHandler
+from clsbench.smgw.han.old_hello import OldHelloListener
 from clsbench.smgw.han.visitors import Identify
 from clsbench.smgw.journal import LANE_OF_ROLE, SMGW, Journal
 from clsbench.smgw.rest import HttpRefusal
@@ -24,7 +25,7 @@ PERSON_LANE = "operator"
 
 
 class HanInterface:
-    """Listens in the HAN. handler: answers each request of a visitor."""
+    """Listens in the HAN. handler: answers each request of a visitor. old_hello: a quirk."""
 
     def __init__(
         self,
@@ -33,12 +34,18 @@ class HanInterface:
         handler: VisitorHandler,
         identify: Identify,
         journal: Journal,
+        old_hello: bool = False,
     ):
         self._rights = authority
         self._journal = journal
         self._guests = context.verify_mode != ssl.CERT_REQUIRED
         self._server = HanServer(handler, self._http_refused)
-        self._listener = TlsListener(context, self._accept, self._tls_refused, identify=identify)
+        if old_hello:
+            self._listener = OldHelloListener(self._tls_refused)
+        else:
+            self._listener = TlsListener(
+                context, self._accept, self._tls_refused, identify=identify
+            )
 
     async def start(self, host: str, port: int) -> int:
         """Listens; returns the port. Raises EnvironmentProblem."""
