@@ -123,3 +123,20 @@ def test_memory_is_bounded_when_nobody_fetches():
     for _ in range(100):
         receiver.feed(b"\xe5")
     assert receiver.discarded == {"not fetched": 68}
+
+
+def test_inside_a_frame_of_two_lengths_only_long_frames_are_believed():
+    inside = b"\x10\x40\x01\x00\x00\xe5" + NKE
+    for lengths in (b"\x0e\x0f", b"\x0f\x0e"):
+        broken = b"\x68" + lengths + b"\x68\x08\x02\x78" + inside + b"\x00\x16"
+        found, discarded = events(broken + DATA + NKE)
+        assert found[0] == ("length", 0, 4) and discarded["length"] == 1
+        assert [event[:4] for event in found[1:] if event[0] != "noise"] == [
+            (LONG, 0x08, 2, DATA[6:-2]),
+            (SHORT, 0x40, 1, b""),
+        ]
+
+
+def test_broken_short_frame_behind_noise_is_noise():
+    found, discarded = events(b"\x00\x10\x40\x01\x00\x16" + DATA)
+    assert found[0] == ("noise", 0, 6) and found[1][0] == LONG and discarded == {"noise": 1}

@@ -327,6 +327,15 @@ def test_compact_frame_of_a_known_format():
     assert found.quirks == ["compact_frame"]
 
 
+def test_compact_frame_with_a_long_header():
+    full = bytes.fromhex("02ff20 7100 0413 08190000 4413 08190000 615b 7f 6167 13")
+    data = bytes.fromhex("7100 08190000 08190000 7f 13")
+    head = "73 01000020 9315 33 07 2a 00 0000"
+    found = opened(telegram(HEAD + compact(full, FORM, data, head).hex()))
+    assert values(found) == [0x71, 6408, 6408, 127, 19]
+    assert found.address == bytes.fromhex("9315 01000020 33 07")
+
+
 def test_compact_frame_of_a_format_that_a_full_frame_told():
     full = bytes.fromhex("0413 08190000 0d78 03636261 02fb1a ae01")
     form = bytes.fromhex("0413 0d78 02fb1a")

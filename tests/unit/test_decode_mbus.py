@@ -140,7 +140,7 @@ def test_special_values_are_marked():
         ["no data available"],
         ["unknown DIF"],
     ]
-    assert [record["value"] for record in frame["records"][1:4]] == [None, None, None]
+    assert [record["value"] for record in frame["records"][1:4]] == [None, "nan", None]
     assert frame["records"][5]["value"] == "01"
 
 
@@ -159,6 +159,31 @@ def test_a_wireless_telegram_with_its_key(interpreter):
     assert frame["valid"] and frame["header"]["Id"] == "12345678"
     assert (frame["header"]["mode"], frame["link"]["format"]) == (5, "none")
     assert frame["records"][0]["value"] == "28504.270000"
+
+
+# the example of OMS volume 2 annex N, profile B: security mode 7 with a message counter
+AUTHENTIC = (
+    "434493157856341233038c2075900f002c25b30a000021924d4f2fb66e017a75002007109058475f4bc91df8"
+    "78b80a1b0f98b629024aac727942bfc549233c0140829b93"
+)
+
+
+@pytest.mark.parametrize("interpreter", ["cpython", "micropython"])
+def test_an_authentic_telegram_recorded_twice_is_shown_and_told(interpreter):
+    arguments = ("wmbus", "-", "--json", "--on", interpreter, "--key", KEY.hex())
+    first, again = json.loads(run(*arguments, data=f"{AUTHENTIC}\n" * 2))["frames"]
+    assert (first["valid"], first["quirks"]) == (True, [])
+    assert (again["valid"], again["quirks"]) == (True, ["counter_not_rising"])
+    assert first["records"] and again["records"] == first["records"]
+    assert again["header"] == first["header"] and again["header"]["authentic"]
+
+
+def test_raw_bytes_that_begin_like_a_comment_are_no_hex_text():
+    data = LINK + b"\x7a\x2a\x00\x00\x00" + bcd(2850427, 4, b"\x14") + b"\x2f" * 15
+    raw = bytes([len(data)]) + data
+    assert raw[:1] == b"#"
+    (frame,) = json.loads(run("wmbus", "-", "--json", data=raw))["frames"]
+    assert frame["valid"] and frame["records"][0]["value"] == "28504.270000"
 
 
 def test_a_wireless_telegram_without_key_shows_its_header_alone():
@@ -278,3 +303,17 @@ def test_encoder_refuses_what_does_not_fit():
     ):
         with pytest.raises(BadInput):
             wrong()
+
+
+def test_a_capture_without_any_frame_is_one_broken_frame():
+    document = json.loads(run("mbus", "-", "--json", data=b"\x69" + FRAME[1:60]))
+    (frame,) = document["frames"]
+    assert (frame["valid"], frame["error"], frame["length"]) == (False, "noise", 60)
+    assert document["discarded"] == {"noise": 1}
+
+
+def test_hex_text_may_break_inside_a_byte():
+    text = FRAME.hex()
+    lines = "\n".join(text[at : at + 31] for at in range(0, len(text), 31)).encode()
+    (frame,) = json.loads(run("mbus", "-", "--json", data=lines))["frames"]
+    assert frame["valid"]

@@ -115,12 +115,13 @@ class MbusReceiver:
     def _short(self, buffer):
         if self._fill < 5:
             return False
-        if buffer[4] != _STOP:
-            self._fail("stop", 5)
-        elif buffer[1] + buffer[2] & 0xFF != buffer[3]:
-            self._fail("checksum", 5)
-        else:
+        good = buffer[1] + buffer[2] & 0xFF == buffer[3]
+        if good and buffer[4] == _STOP:
             self._take(SHORT, b"", 5, 1)
+        elif self._noise:
+            self._skip(1)  # more of it
+        else:
+            self._fail("checksum" if buffer[4] == _STOP else "stop", 5)
         return True
 
     def _long(self):
@@ -132,7 +133,9 @@ class MbusReceiver:
         if buffer[3] != _LONG_START:
             self._skip(1)  # no head of a frame, only its first byte
         elif buffer[2] + 6 != length:
+            length = max(length, buffer[2] + 6)
             self._fail("length", 4)
+            self._wreck = max(self._wreck, length - 1)  # as long as either of them says
         elif fill < length:
             return False
         elif length < 9:

@@ -13,7 +13,7 @@ UNKNOWN_FORMAT = "format"
 MAX_FORMATS = 16
 
 # CI field of a compact frame: that of the full one, bytes of its header
-CI_FIELDS = {0x79: (0x78, 0), 0x7B: (0x7A, 4)}
+CI_FIELDS = {0x79: (0x78, 0), 0x7B: (0x7A, 4), 0x73: (0x72, 12)}
 
 KNOWN = (
     b"\x02\xff\x20\x04\x13\x44\x13\x61\x5b\x61\x67",

@@ -16,7 +16,7 @@ _TIMEOUT_S = 300
 _HEAP = 16 << 20
 _HEAP_PER_BYTE = 1000
 _HEX_TEXT = re.compile(
-    rb"(?:\xef\xbb\xbf)?(?>\s|[,;:-]|0[xX](?=[0-9a-fA-F]{2})|[0-9a-fA-F]|#.*+)*+"
+    rb"(?:\xef\xbb\xbf)?(?>\s|[,;:-]|0[xX](?=[0-9a-fA-F]{2})|[0-9a-fA-F]|#[^\0-\x08\x0e-\x1f\n]*+)*+"
 )
 _BETWEEN = re.compile(rb"\xef\xbb\xbf|0[xX]|[,;:-]|#.*")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clsbench.cli.captures import on_micropython, read_lines
+from clsbench.cli.captures import on_micropython, read_capture, read_lines
 from clsbench.errors import BadInput
 from clsbench.meters import mbus_document, mbus_text, wmbus_document
 
@@ -85,8 +85,8 @@ def mbus(
             _listen(line, frames, mbus_text.frame_text, count, as_json)
         return
 
-    def read(pieces: list[bytes]) -> Plain:
-        data = b"".join(pieces)
+    def read(name: str) -> Plain:
+        data = read_capture(name)
         if interpreter == "micropython":
             return mbus_text.readable(on_micropython(data, mbus_document.__file__))
         return mbus_text.readable(mbus_document.document(data))
@@ -127,7 +127,8 @@ def wmbus(
             _listen(line, line.run(seconds), mbus_text.wireless_text, count, as_json)
         return
 
-    def read(lines: list[bytes]) -> Plain:
+    def read(name: str) -> Plain:
+        lines = read_lines(name)
         whole = all(line[0] < len(line) for line in lines if line)
         pieces = lines if whole else [b"".join(lines)]  # lines may also break one telegram
         if interpreter == "micropython":
@@ -195,8 +196,8 @@ def _key(text: str | None) -> bytes:
     return key
 
 
-def _decode(files: tuple[str, ...], as_json: bool, read: Callable[[list[bytes]], Plain]) -> None:
-    documents = [{"file": name, **read(read_lines(name))} for name in files]
+def _decode(files: tuple[str, ...], as_json: bool, read: Callable[[str], Plain]) -> None:
+    documents = [{"file": name, **read(name)} for name in files]
     if as_json:
         plain = [{key: doc[key] for key in doc if key != "file"} for doc in documents]
         print(json.dumps(documents if len(documents) > 1 else plain[0], sort_keys=True))

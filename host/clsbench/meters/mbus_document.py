@@ -9,7 +9,7 @@ import json
 import sys
 
 from dicamm.proto import mbus, mbus_codes, mbus_fixed, mbus_profile
-from dicamm.proto.mbus_frame import DISCARD, FROM_MASTER, LONG, MbusReceiver
+from dicamm.proto.mbus_frame import DISCARD, FROM_MASTER, LONG, Event, MbusReceiver
 
 _CHUNK = 256
 
@@ -18,13 +18,16 @@ def document(data):
     """The frames in `data`, good and broken, in order, and the counts of what was discarded.
 
     {"frames": [...], "discarded": {reason: number}}. A frame: offset, length, kind (1 single
-    character, 2 short, 3 long), control, address, and what `telegram_document` says of it.
+    character, 2 short, 3 long), control, address, and what `telegram_document` says of it. Bytes
+    without any frame are told as a broken one, "noise".
     """
     reader = MbusReader()
     found = []
     for at in range(0, len(data), _CHUNK):
         found += reader.feed(data[at : at + _CHUNK])
     found += reader.silence()
+    if data and not found:
+        found.append(_place(Event(DISCARD, "noise", 0, len(data)), _refused("noise")))
     return {"frames": found, "discarded": reader.discarded}
 
 

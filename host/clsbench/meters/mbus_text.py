@@ -224,10 +224,16 @@ def _value(record: Plain, factor: int, power: int) -> str | None:
     if record["text"] is not None:
         suffix = "Z" if kind == mbus_codes.TIME_POINT and "T" in record["text"] else ""
         return record["text"] + suffix
-    if record["raw"] is None:
-        return None
     real = kind == mbus_codes.REAL
+    if record["raw"] is None:
+        return _not_finite(record["octets"]) if real else None
     return number_text(record["raw"] * factor, record["scaler"] + power, real=real)
+
+
+def _not_finite(octets: str) -> str:
+    """A real that is no number, as C prints it: "inf", "-inf", "nan", "-nan"."""
+    bits = int.from_bytes(bytes.fromhex(octets), "little")
+    return ("-" if bits >> 31 else "") + ("nan" if bits & 0x7FFFFF else "inf")
 
 
 def _function(kind: int, function: int) -> str:

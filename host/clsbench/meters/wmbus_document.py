@@ -24,6 +24,9 @@ else:
     from clsbench.meters.aes import Aes
     from clsbench.meters.mbus_document import read_records
 
+# the message counter is not above the last one: sent or recorded twice, a device refuses it
+COUNTER_NOT_RISING = "counter_not_rising"
+
 _MAX_UNCOUNTED = 10  # bytes behind a telegram that its length field may have left out
 _MAX_LENGTH = 256
 _MAX_PIECE = 0xFFFF
@@ -35,8 +38,8 @@ def document(pieces, key=None):
     {"frames": [...], "discarded": {reason: number}}. A piece holds one telegram or several;
     offsets count through all pieces. Bytes of which the length field promises more than
     there is are one broken frame. Data in the clear under a header that says encrypted is
-    read, and told in `quirks`; so are compact frames whose format an earlier one told. A
-    counter that does not rise from one telegram of a meter to the next is an error.
+    read, and told in `quirks`; so are compact frames whose format an earlier one told, and a
+    telegram of which the counter is not above the one before of that meter.
     """
     return WmbusReader(key).document(pieces)
 
@@ -85,16 +88,30 @@ class WmbusReader:
         said["quirks"].append("length_field_too_small")
         return said if said["valid"] else None
 
-    def _frame(self, link):
-        telegram = wmbus.WmbusTelegram(
+    def _open(self, link, counters):
+        return wmbus.WmbusTelegram(
             link,
             Aes(),
             self._key,
             accept_clear=True,
             formats=self._formats,
-            counters=self._counters,
+            counters=counters,
             fragments=self._fragments,
         )
+
+    def _open_any(self, link):
+        """The telegram; one that came before, which a device refuses, is opened and told."""
+        telegram = self._open(link, self._counters)
+        if telegram.error != wmbus.OLD_COUNTER:
+            return telegram
+        again = self._open(link, None)
+        if again.error:
+            return telegram
+        again.quirks.append(COUNTER_NOT_RISING)
+        return again
+
+    def _frame(self, link):
+        telegram = self._open_any(link)
         said = {
             "length": link.length,
             "error": telegram.error,
