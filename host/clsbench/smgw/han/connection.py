@@ -51,18 +51,10 @@ VisitorHandler = Callable[[Visitor, web.BaseRequest], Awaitable[web.StreamRespon
 class HanServer:
     """Makes a connection for each peer. told(peer, status, reason): what aiohttp refused."""
 
-    def __init__(
-        self,
-        handler: VisitorHandler,
-        told: Told,
-        guest_s: float = GUEST_S,
-        max_guests: int = MAX_GUESTS,
-    ):
+    def __init__(self, handler: VisitorHandler, told: Told):
         self._told = told
         self._handler = handler
         self._server = web.Server(self._handle, access_log=None)
-        self._guest_s = guest_s
-        self._max_guests = max_guests
         self._guests: dict[_Connection, None] = {}  # oldest first
 
     def connection(self, peer: Peer) -> web.RequestHandler:
@@ -70,8 +62,8 @@ class HanServer:
         made = _Connection(self._server, peer, self._told, self.leave)
         if peer is GUEST:
             self._guests[made] = None
-            made.cut_after(self._guest_s)
-            if len(self._guests) > self._max_guests:
+            made.cut_after(GUEST_S)
+            if len(self._guests) > MAX_GUESTS:
                 oldest = next(iter(self._guests))
                 self.leave(oldest)
                 oldest.force_close()

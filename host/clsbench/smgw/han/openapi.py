@@ -4,6 +4,8 @@ Written by hand beside the routes; tests hold both together. Served at OPENAPI_P
 and kept as docs/openapi-han.json.
 """
 
+import json
+import sys
 from typing import Any
 
 OPENAPI_PATH = "/smgw/openapi.json"
@@ -28,8 +30,7 @@ _STATUS = {
     431: "The header is too large.",
     503: "The meter gives no reading in time.",
 }
-_EVERY = (400, 403, 404, 405, 408, 413, 422, 431)
-_PERSON = (*_EVERY, 401, 429)
+_EVERY = (400, 401, 403, 404, 405, 408, 413, 422, 429, 431)
 _TIME = {"type": "string", "format": "date-time"}
 _QUERY: dict[str, tuple[str, dict[str, Any]]] = {
     "q.fromtime": ("From this time on (inclusive).", _TIME),
@@ -104,7 +105,7 @@ DIALECTS = (
 def description() -> dict[str, Any]:
     """The OpenAPI document."""
     paths: dict[str, dict[str, Any]] = {}
-    groups = ((PEOPLE, _PERSON, "digest"), (BOXES, _EVERY, "box"), (DIALECTS, _PERSON, "digest"))
+    groups = ((PEOPLE, _EVERY, "digest"), (BOXES, _EVERY, "box"), (DIALECTS, _EVERY, "digest"))
     for operations, common, security in groups:
         for method, path, summary, query, statuses in operations:
             own = sorted({*common, *statuses})
@@ -177,3 +178,7 @@ def _response(path: str, code: int) -> dict[str, Any]:
         kinds = (_HTML, _CMS, "text/plain") if path.startswith("/cgi-bin") else (_JSON,)
         told["content"] = {kind: {} for kind in kinds}
     return told
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(description(), indent=1) + "\n")
