@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 import tty
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -81,7 +82,7 @@ class Meter:
         """A telegram whose import register stands at `raw` tenths of a watt-hour."""
         self._number += 1
         values = [(obis_bytes(IMPORT), raw, -1, 30, 0x1C0104)]
-        return telegram(server_id(self.meter_id), values, self._number, self._number)
+        return telegram(server_id(self.meter_id), values, int(time.monotonic()), self._number)
 
     def push(self, raw: int) -> bytes:
         """Sends a telegram and returns its bytes."""

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from clsbench.errors import BadInput
 from clsbench.roleconfig import FilePath, Strict
+from clsbench.smgw.config_lmn import LineKeys, check_ports
 from clsbench.smgw.core.evaluation import TafProfile, Threshold, UsagePoint
 from clsbench.smgw.core.parties import (
     CommunicationProfile,
@@ -55,15 +56,12 @@ class EmtSection(InForce):
     external_events: bool = True
 
 
-class LmnSection(InForce):
+class LmnSection(InForce, LineKeys):
     """A meter on a serial port. meter_id "*": the first one seen. obis empty: all registers.
 
     period_s: of its original list. substitutes: a missed due time takes the reading before it.
     """
 
-    port: str = Field(min_length=1)
-    baud: int = Field(default=9600, ge=300, le=921_600)
-    meter_id: str = Field(min_length=1)
     obis: list[str] = []
     period_s: int = Field(default=900, ge=60, le=86_400)
     substitutes: bool = False
@@ -170,10 +168,11 @@ def meter_profile(lmn: LmnSection) -> MeterProfile:
 
 
 def communications(sections: list[LmnSection]) -> tuple[CommunicationProfile, ...]:
-    """One for each serial port."""
+    """One for each serial port. Raises BadInput where meters cannot share one."""
+    check_ports(sections)
     ports = {lmn.port: lmn for lmn in sections}
     return tuple(
-        CommunicationProfile(port, "sml-push", port, lmn.baud) for port, lmn in ports.items()
+        CommunicationProfile(port, lmn.link, port, lmn.line_baud) for port, lmn in ports.items()
     )
 
 

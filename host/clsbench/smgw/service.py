@@ -18,7 +18,6 @@ from clsbench.net.tls import Identity
 from clsbench.smgw.archive import Archive
 from clsbench.smgw.commands import CommandDesk
 from clsbench.smgw.config import SmgwConfig
-from clsbench.smgw.config_profiles import meter_profile
 from clsbench.smgw.core import cms
 from clsbench.smgw.core.profiles import Endpoint, Profiles, TafProfile
 from clsbench.smgw.core.rights import Caller, Refusal, Rights, Target
@@ -27,7 +26,7 @@ from clsbench.smgw.han.building import build_han
 from clsbench.smgw.han.resources import ClsResources
 from clsbench.smgw.history import ProfileHistory
 from clsbench.smgw.journal import LANE_OF_ROLE, SMGW, Journal
-from clsbench.smgw.lmn.reader import MeterReader
+from clsbench.smgw.lmn.readers import Counters, line_readers
 from clsbench.smgw.recorder import Recorder, Sign
 from clsbench.smgw.store import Store
 from clsbench.smgw.tariffs import Tariffs
@@ -144,12 +143,13 @@ class Gateway:
             config.time_state(),
             sign,
         )
-        self._readers = [
-            MeterReader(
-                meter_profile(lmn), lmn.port, lmn.baud, clock, self._journal, self.tariffs.take
-            )
-            for lmn in config.lmn
-        ]
+        self._readers = line_readers(
+            config.lmn,
+            clock,
+            self._journal,
+            self.tariffs.take,
+            Counters(self.store, self.worker),
+        )
 
     def _build_wan(self, authority: Rights) -> None:
         config, journal = self._config, self._journal
@@ -199,7 +199,7 @@ class Gateway:
 
     async def _status(self) -> dict[str, Any]:
         state = self._config.time_state()
-        last = {reader.key: reader.last for reader in self._readers}
+        last = {key: at for reader in self._readers for key, at in reader.last.items()}
         return {
             "smgw_id": self.profiles.smgw_id,
             "utc_ms": self._clock.now_ms(),
@@ -209,7 +209,6 @@ class Gateway:
             "meters": {
                 key: {"meter_id": reading.meter_id, "captured_ms": reading.captured_ms}
                 for key, reading in last.items()
-                if reading is not None
             },
             "last_seq": await self.worker.run(self.store.last_seqs),
             "undelivered": await self.worker.run(self.store.undelivered_count),
