@@ -35,6 +35,7 @@ MESSAGES = [
     ("fault", {0: 9, 2: 1234, 3: 71, 4: ["meter", "OSError(5,)"]}),
     ("records-request", {0: 10, 1: 7, 2: 1, 3: 64}),
     ("hand-over", {0: 11, 1: 8}),
+    ("detach", {0: 13, 1: 7}),
     ("logs-request", {0: 12, 1: 9}),
 ]
 # against their own rule: within a choice the validator overlooks entries too many

@@ -8,13 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_points import random_point
 
-from clsbench.settlement.document import read_point
-from clsbench.settlement.sections import settle_point
-
-pytest.importorskip("numpy", reason="extra `settlement` is not installed")
-
 from clsbench.settlement import columns as columns_module
 from clsbench.settlement import fast
+from clsbench.settlement.document import read_point
+from clsbench.settlement.sections import settle_point
 
 STATES = ("missing", "settled", "faulty")
 QUALITIES = ("none", "measured", "substitute")

@@ -3,22 +3,18 @@
 import json
 from random import Random
 
-import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_points import random_point
 
 from clsbench.cli.main import cli
-from clsbench.settlement.document import read_point
-from clsbench.settlement.sections import settle_point
-
-pytest.importorskip("numpy", reason="extra `settlement` is not installed")
-
 from clsbench.cli.settle_fleet import load_columns, save_columns
 from clsbench.settlement.columns import columns_of
+from clsbench.settlement.document import read_point
 from clsbench.settlement.fast import settle_columns, shares
 from clsbench.settlement.late import settle_late
+from clsbench.settlement.sections import settle_point
 
 QUARTER_MS = 900_000
 

@@ -4,8 +4,8 @@ import hashlib
 import hmac
 import json
 import sqlite3
+import sys
 import uuid
-from importlib.util import find_spec
 
 import cbor2
 import pytest
@@ -307,7 +307,6 @@ def test_reaction_late_behind_the_command():
     ]
 
 
-@pytest.mark.skipif(find_spec("pyarrow") is None, reason="extra `settlement` is not installed")
 def test_parquet_gives_the_same_as_the_document(document, tmp_path):
     path = document("r05-two-in-a-row")
     run("export", tmp_path / "series.parquet", path)
@@ -318,7 +317,9 @@ def test_parquet_gives_the_same_as_the_document(document, tmp_path):
     ]
 
 
-@pytest.mark.skipif(find_spec("pyarrow") is not None, reason="pyarrow is installed")
-def test_parquet_without_its_library_says_what_to_install(document, tmp_path):
+def test_parquet_without_its_library_says_what_to_install(document, tmp_path, monkeypatch):
+    for name in [name for name in sys.modules if name.split(".")[0] == "pyarrow"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as if it were not installed
     with pytest.raises(EnvironmentProblem, match=r"clsbench\[settlement\]"):
         run("export", tmp_path / "series.parquet", document("r05-two-in-a-row"))
