@@ -44,7 +44,7 @@ def odd(text):
     whole = frames((text, PLAIN), (PLAIN, PLAIN), (PLAIN, text), (PLAIN, PLAIN))
     entry = whole[0].entries[0]
     assert told(whole[2].entries[1]) == told(entry)
-    for other in (whole[0].entries[1], *whole[1].entries, *whole[3].entries):
+    for other in whole[0].entries[1:] + whole[1].entries + whole[3].entries:
         assert told(other) == (b"\x01\x00\x10\x07\x00\xff", None, None, 27, 0, 5, ())
     return entry
 
@@ -79,6 +79,7 @@ def test_value_whose_scaler_cannot_be_read_is_not_told():
     for scaler in ("53 0100", "04 454d48"):
         entry = odd("77 " + NAME + "01 01 62 1e " + scaler + " 55 000004d2 01")
         assert (entry.scaler, entry.raw, entry.quirks) == (None, None, ("scaler_of_odd_form",))
+        assert entry.raw_sent == 1234
 
 
 def test_values_of_unknown_types_keep_their_bytes():

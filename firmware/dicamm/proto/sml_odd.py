@@ -66,11 +66,10 @@ def read_odd_fields(entry, elements, count=_FIELDS):
     before = len(entry.quirks)
     entry.scaler = _field(entry, elements, _scaler, SCALER)
     unscaled = entry.scaler is None and len(entry.quirks) > before
-    entry.raw = _field(entry, elements, _value, VALUE)
+    entry.raw = entry.raw_sent = _field(entry, elements, _value, VALUE)
     entry.width = elements.size if isinstance(entry.raw, (int, bytes)) else 0
     if unscaled and isinstance(entry.raw, int):
         entry.raw = None  # nobody knows how much it is
-    entry.raw_sent = entry.raw
     if count >= _PERIOD:
         entry.signature = elements.octets_if_any()
     for _ in range(count - _PERIOD):
