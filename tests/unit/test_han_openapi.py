@@ -36,18 +36,11 @@ _SPECIAL = {
     "q.count": st.integers(0, 10).map(str),
 }
 _METHODS = ["smgw-info", "user-info", "usage-point-info", "readings", "log", "self-test"]
-_ACTIONS = [
-    "meterform",
-    "showMeterProfile",
-    "showMeterValues",
-    "exportMeterValues",
-    "exportMeterProfile",
-    "exportLogData",
-    "tariffform",
-    "showTariffProfile",
-    "swversions",
-    "logout",
-]
+_ACTIONS = (
+    *("meterform", "showMeterProfile", "showMeterValues", "exportMeterValues"),
+    *("exportMeterProfile", "exportLogData", "tariffform", "showTariffProfile"),
+    *("swversions", "logout"),
+)
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
@@ -160,7 +153,7 @@ async def test_no_request_of_the_description_gets_a_status_it_does_not_name(gate
             deadline=None,
             database=None,
             phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
         @given(requests())
         def ask(request):
