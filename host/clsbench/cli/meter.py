@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
+from clsbench.cli.meter_hdlc import serve_hdlc
 from clsbench.cli.meter_mbus import serve_mbus
 from clsbench.cli.meter_probe import probe
 from clsbench.cli.meter_read import read
@@ -24,10 +25,11 @@ def meter() -> None:
 
 
 serve.epilog = (
-    "--protocol sml plays an SML base meter, --protocol mbus wired M-Bus meters: "
+    "--protocol sml plays an SML base meter, --protocol hdlc one that speaks TLS on the wired "
+    "LMN, --protocol mbus wired M-Bus meters: "
     "serve --protocol sml --help"
 )
-_PROTOCOLS = {"modbus": serve, "sml": serve_sml, "mbus": serve_mbus}
+_PROTOCOLS = {"modbus": serve, "sml": serve_sml, "mbus": serve_mbus, "hdlc": serve_hdlc}
 for command in (probe, read, by_protocol(_PROTOCOLS, "modbus")):
     meter.add_command(command)
 

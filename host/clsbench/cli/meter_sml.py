@@ -14,8 +14,10 @@ import click
 from clsbench.errors import BadInput, EnvironmentProblem
 
 if TYPE_CHECKING:
+    from clsbench.meters.hdlc_meter import HdlcBus
     from clsbench.meters.lmn_meter import CapturePlayer, LmnMeter, Reading
     from clsbench.meters.lmn_responder import LmnResponder
+    from clsbench.meters.sml_answer import SmlResponder
 
 _W_MS_OF_A_TENTH = 360_000  # W times ms in 0.1 Wh
 
@@ -60,15 +62,15 @@ def serve_sml(
 
             meter: Any = CapturePlayer(meter_port, capture, interval_ms, baud=baud)
         elif pull:
-            meter = _answering(meter_port, baud, meter_id, _readings(load, start_wh), script)
+            meter = _answering(meter_port, baud, meter_id, readings(load, start_wh), script)
         else:
             meter = _pushing(
-                meter_port, baud, meter_id, interval_ms, _readings(load, start_wh), script
+                meter_port, baud, meter_id, interval_ms, readings(load, start_wh), script
             )
         ready = {"ready": True, "role": "meter", "protocol": "sml", "port": shown, "baud": baud}
         ready |= {"meter_id": None if capture else meter_id, "pull": pull}
         with linked(link, shown):
-            _play(meter, ready)
+            play(meter, ready)
     told: dict[str, Any] = {"faults": script.applied}
     if pull:
         told |= {"requests": sum(meter.responder.requests.values())}
@@ -78,7 +80,10 @@ def serve_sml(
     print(f"clsbench meter: {json.dumps(told)}", file=sys.stderr)
 
 
-def _play(meter: "LmnMeter | LmnResponder | CapturePlayer", ready: dict[str, Any]) -> None:
+def play(
+    meter: "LmnMeter | LmnResponder | CapturePlayer | HdlcBus", ready: dict[str, Any]
+) -> None:
+    """Starts the meter, says so, and stops it at SIGTERM or Ctrl-C."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -89,7 +94,8 @@ def _play(meter: "LmnMeter | LmnResponder | CapturePlayer", ready: dict[str, Any
     meter.stop()
 
 
-def _readings(load: str, start_wh: int) -> "Callable[[int], list[Reading]]":
+def readings(load: str, start_wh: int) -> "Callable[[int], list[Reading]]":
+    """Reads a simulated plant at an instant (UTC ms)."""
     from clsbench.clock import BenchClock
     from clsbench.meters.load_spec import FEEDER, plant_of
 
@@ -118,20 +124,25 @@ def _pushing(
 
 
 def _answering(port: str, baud: int, meter_id: str, read: Any, script: Any) -> "LmnResponder":
+    from clsbench.meters.lmn_responder import LmnResponder
+
+    return LmnResponder(port, responder(meter_id, read), baud, script)
+
+
+def responder(meter_id: str, read: "Callable[[int], list[Reading]]") -> "SmlResponder":
+    """What answers SML requests; read: as `readings` returns it."""
     from clsbench.clock import BenchClock
     from clsbench.meters.device_id import server_id
     from clsbench.meters.lmn_meter import meter_values
-    from clsbench.meters.lmn_responder import LmnResponder
     from clsbench.meters.sml_answer import SmlResponder
 
     clock = BenchClock()
     begun = clock.now_ms()
-    responder = SmlResponder(
+    return SmlResponder(
         server_id(meter_id),
         lambda: meter_values(meter_id, read(clock.now_ms())),
         lambda: (clock.now_ms() - begun) // 1000,
     )
-    return LmnResponder(port, responder, baud, script)
 
 
 @contextlib.contextmanager

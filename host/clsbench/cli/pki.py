@@ -51,6 +51,18 @@ def show(directory: Path, as_json: bool) -> int:
     return _print(Pki.open(directory), as_json)
 
 
+@pki.command()
+@click.option("--out", "directory", required=True, type=click.Path(path_type=Path))
+@click.option("--id", "device_ids", multiple=True, required=True, help="Of gateway or meter.")
+def lmn(directory: Path, device_ids: tuple[str, ...]) -> None:
+    """Make self-signed certificates for the wired LMN: one of the gateway, one of each meter."""
+    from clsbench.pki.lmn import new_identity
+
+    for device_id in device_ids:
+        made = new_identity(directory, device_id)
+        click.echo(f"{made.cert}\n{made.key}")
+
+
 def _print(found: Pki, as_json: bool) -> int:
     """Prints the PKI; returns 1 when a certificate is not valid now, else 0."""
     rows = [_describe(path, found.directory) for path in found.certificates()]

@@ -26,6 +26,8 @@ __all__ = [
     "TlsCapabilities",
     "han_client",
     "han_server",
+    "lmn_client",
+    "lmn_server",
     "peer_of",
     "tls_capabilities",
     "wan_client",
@@ -102,6 +104,25 @@ def han_server(identity: Identity, trust: Path) -> ssl.SSLContext:
 def han_client(identity: Identity, trust: Path) -> ssl.SSLContext:
     """Connecting side in the HAN (a CLS); trust: PEM file with the HAN CA. Errors as there."""
     return _context(ssl.PROTOCOL_TLS_CLIENT, identity, trust, HAN_CURVE)
+
+
+def lmn_client(identity: Identity, peer: Path) -> ssl.SSLContext:
+    """Connecting side on the wired LMN (the SMGW); peer: the meter's self-signed certificate.
+
+    Only that certificate is trusted. Source: TR-03116-3 (the LMN has the rules of the WAN).
+    """
+    return _pinning(ssl.PROTOCOL_TLS_CLIENT, identity, peer)
+
+
+def lmn_server(identity: Identity, peer: Path) -> ssl.SSLContext:
+    """Accepting side on the wired LMN (the meter); peer: the gateway's certificate."""
+    return _pinning(ssl.PROTOCOL_TLS_SERVER, identity, peer)
+
+
+def _pinning(protocol: int, identity: Identity, peer: Path) -> ssl.SSLContext:
+    context = _context(protocol, identity, peer, WAN_CURVE)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an end certificate is the anchor
+    return context
 
 
 def peer_of(ssl_object: ssl.SSLObject | ssl.SSLSocket | None) -> Peer:

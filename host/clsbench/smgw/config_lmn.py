@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from clsbench.errors import BadInput
+from clsbench.net.lmn_bus import FIRST_STATION, LAST_STATION
 from clsbench.roleconfig import FilePath, Strict
 from clsbench.smgw.core.parties import ANY_METER
 
@@ -66,8 +67,11 @@ class LineKeys(Strict):
                 raise ValueError(f"link {self.link} needs {key}")
         if self.link == WMBUS and self.security == "B" and self.key_file is None:
             raise ValueError('link wmbus needs key_file, or security = "any"')
-        if self.link == HDLC_TLS and not 3 <= (self.address or 0) <= 126:
-            raise ValueError(f"address {self.address}: a meter on the HDLC bus has 3 to 126")
+        station = self.address or 0
+        if self.link == HDLC_TLS and not FIRST_STATION <= station <= LAST_STATION:
+            raise ValueError(
+                f"address {station}: a meter on the HDLC bus has {FIRST_STATION} to {LAST_STATION}"
+            )
         if self.meter_id == ANY_METER and self.link not in (SML_PUSH, SML_PULL):
             raise ValueError(f'meter_id "*": not with link {self.link}, name the meter')
         return self

@@ -55,12 +55,13 @@ class MeterReader(LineReader):
                 whole += 1
                 captured_ms = stream.arrived_ms(event.data.offset)
                 telegram = stream.part(event.data.offset, event.data.length)
-                self._take(event.data, captured_ms, telegram)
+                self.take(event.data, captured_ms, telegram)
             else:
                 self._count(event.data)
         return whole
 
-    def _take(self, frame: SmlFrame, captured_ms: int, telegram: bytes) -> None:
+    def take(self, frame: SmlFrame, captured_ms: int, telegram: bytes) -> None:
+        """A whole telegram: given on as a reading, or counted as refused."""
         try:
             reading = from_telegram(frame, captured_ms, self._profile, telegram)
         except ReadingRefused as refused:

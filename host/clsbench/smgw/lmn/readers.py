@@ -4,9 +4,12 @@ Knows the sections and the readers, no bytes.
 """
 
 from clsbench.clock import BenchClock
-from clsbench.smgw.config_lmn import MBUS, SML_PULL, WMBUS, read_key
+from clsbench.errors import BadInput
+from clsbench.net.tls import Identity, lmn_client
+from clsbench.smgw.config_lmn import HDLC_TLS, MBUS, SML_PULL, WMBUS, read_key
 from clsbench.smgw.config_profiles import LmnSection, meter_profile
 from clsbench.smgw.journal import Journal
+from clsbench.smgw.lmn.hdlc_tls import HdlcTlsReader, Pinned
 from clsbench.smgw.lmn.line import LineReader, OnReading
 from clsbench.smgw.lmn.mbus import BusMeter, MbusReader
 from clsbench.smgw.lmn.mbus_registers import check_meter_id
@@ -71,6 +74,24 @@ def _reader(
             for lmn in group
         ]
         return WmbusReader(radios, *place, *common, counters.recall, counters.keep)
+    if first.link == HDLC_TLS:
+        pinned = [_pinned(lmn, place, common) for lmn in group]
+        return HdlcTlsReader(pinned, *place, *common, first.pull_s)
     if first.link == SML_PULL:
         return MeterAsker(meter_profile(first), *place, *common, pull_s=first.pull_s)
     return MeterReader(meter_profile(first), *place, *common)
+
+
+def _pinned(
+    lmn: LmnSection, place: tuple[str, int], common: tuple[BenchClock, Journal, OnReading]
+) -> Pinned:
+    cert, key, meter = lmn.gateway_certificate, lmn.gateway_key, lmn.certificate
+    assert cert and key and meter and lmn.address, "checked with the section"
+    for path in (cert, key, meter):
+        if not path.is_file():
+            raise BadInput(
+                f"[[lmn]] {lmn.meter_id}: {path}: no such file. Make certificates for both sides "
+                f"with: clsbench pki lmn --out DIR --id SMGW-ID --id {lmn.meter_id}"
+            )
+    asker = MeterAsker(meter_profile(lmn), *place, *common, pull_s=lmn.pull_s)
+    return Pinned(asker, lmn.address, lmn_client(Identity(cert, key), meter))
