@@ -49,7 +49,7 @@ _PATH: dict[str, dict[str, Any]] = {
     "role": _ROLE,
     "kind": {"type": "string", "enum": ["rts", "exp"]},
     "type": {"type": "string", "enum": ["consumer", "log", "meter", "reading", "smgw", "taf"]},
-    "id": {"type": "string", "minLength": 1, "maxLength": 64},
+    "id": {"type": "string", "minLength": 1, "maxLength": 64, "examples": ["taf7-home"]},
     "uuid": {"type": "string", "format": "uuid"},
     "user": {"type": "string", "minLength": 1},
 }
@@ -152,7 +152,7 @@ def _operation(
     if method == "post":
         kind = _FORM if path.startswith("/cgi-bin") else _JSON
         if path == f"{_C}/rts/record/":
-            kind = "application/cbor-seq"
+            kind = "application/octet-stream"  # sent as application/cbor-seq, which few tools know
         schema: dict[str, Any] = {} if kind == _JSON else {"type": "string"}
         made["requestBody"] = {"content": {kind: {"schema": schema}}}
     return made
