@@ -3,20 +3,30 @@
 import asyncio
 
 import pytest
-from smgw_bench import METER, Meter, announce, running
+from smgw_bench import METER, Meter, announce, running, smgw_config
 
 from clsbench.errors import BadInput
+from clsbench.eventlog import read_events
 from clsbench.meters.aes import Aes
 from clsbench.meters.device_id import server_id
 from clsbench.meters.line import SerialLine
 from clsbench.meters.lmn_responder import LmnResponder
-from clsbench.meters.mbus_encode import bcd, integer, secondary_address, value_information
+from clsbench.meters.mbus_encode import (
+    RSP_UD,
+    bcd,
+    integer,
+    long_frame,
+    secondary_address,
+    value_information,
+)
 from clsbench.meters.mbus_meter import MbusMeter, MbusSlaves
 from clsbench.meters.sml_answer import SmlResponder
 from clsbench.meters.sml_encode import Value, obis_bytes
 from clsbench.smgw.config import SmgwConfig
 from clsbench.smgw.config_lmn import read_key
+from clsbench.smgw.lmn.patience import Patience
 from clsbench.smgw.lmn.seconds import BACKWARDS, DRIFTING, SecondsWatch
+from clsbench.smgw.service import Gateway
 from dicamm.proto.aes_cmac import cmac
 from dicamm.proto.wmbus_link import frame_a
 
@@ -206,3 +216,56 @@ def test_seconds_index_beside_the_gateways_clock():
     assert watch.drift_ms == -29_700
     assert watch.take(3, 3_601_000) and watch.trouble == BACKWARDS
     assert watch.take(4, 3_602_000) and watch.trouble == ""
+
+
+def test_a_meter_that_does_not_answer_is_left_alone_longer_and_longer():
+    patience = Patience()
+    assert patience.due(0)
+    pauses, now = [], 0.0
+    for _ in range(9):
+        patience.failed(now)
+        begun = now
+        while not patience.due(now):
+            now += 0.25
+        pauses.append(now - begun)
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    patience.answered()
+    patience.failed(now)
+    assert patience.due(now + 0.5)
+
+
+@pytest.mark.parametrize("answer", ["73 78563412 0a 00 e97e 01000000 35010000", "70 08", "72 00"])
+async def test_an_answer_that_is_no_reading_is_told_and_costs_the_others_nothing(
+    pki, tmp_path, answer
+):
+    class Odd(MbusMeter):
+        def _data(self):
+            return long_frame(RSP_UD, self.address, bytes.fromhex(answer))
+
+    records = bcd(123_456, 4, value_information(30, 3))
+    odd = Odd(6, secondary_address("00000001", "ELS", 51, 4), list)
+    own = MbusMeter(5, secondary_address("12345678", "ELS", 51, 4), lambda: [records])
+    with SerialLine(9600) as line, MbusSlaves(line.b_path, [odd, own], 9600):
+        common = {"port": line.a_path, "link": "mbus", "pull_s": 0.1, "baud": 9600}
+        config = smgw_config(pki, tmp_path, line.a_path, lmn=common | {"meter_id": HEAT})
+        sections = config.model_dump()
+        first = sections["lmn"][0]
+        sections["lmn"] = [
+            first | {"meter_id": "6ELS0000000001", "address": 6},
+            first | {"meter_id": HEAT, "address": 5},
+        ]
+        sections["taf"] = []
+        gateway = Gateway(SmgwConfig.model_validate(sections))
+        await gateway.start()
+        try:
+            for _ in range(100):
+                told = [
+                    e for e in read_events(tmp_path / "events") if e["name"] == "lmn.discarded"
+                ]
+                read = any(HEAT in reader.last for reader in gateway._readers)
+                if told and read:
+                    break
+                await asyncio.sleep(0.05)
+            assert told and read
+        finally:
+            await gateway.stop()

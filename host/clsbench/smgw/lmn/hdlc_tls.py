@@ -14,6 +14,7 @@ from clsbench.net.framed_tls import FramedTls
 from clsbench.smgw.journal import FAILURE, SMGW, WARNING, Journal
 from clsbench.smgw.lmn.hdlc_line import HdlcLink, LinkLost
 from clsbench.smgw.lmn.line import LineReader, OnReading
+from clsbench.smgw.lmn.patience import Patience
 from clsbench.smgw.lmn.reader import MeterAsker
 from dicamm.proto.sml import FRAME, SmlReceiver
 
@@ -58,7 +59,8 @@ class HdlcTlsReader(LineReader):
         while not reader.at_eof():
             begun = loop.time()
             for session in self._sessions:
-                await self._ask(session, reader, writer)
+                if session.patience.due(loop.time()):
+                    await self._ask(session, reader, writer)
             await asyncio.sleep(max(0.0, begun + self._pull_s - loop.time()))
 
     async def _ask(
@@ -74,15 +76,18 @@ class HdlcTlsReader(LineReader):
                     await session.begin(reader, writer)
                     self._tell_session(key, session)
                 await session.ask()
+            session.patience.answered()
+            session.refused = ""
         except (LinkLost, TimeoutError) as lost:
-            session.end()
+            session.fail()
             self._count(f"meter {key}: HDLC: {lost or 'no whole answer'}")
         except ssl.SSLError as error:
-            session.end()
-            self._count(f"meter {key}: TLS: {error.reason or error}")
-            if fresh:
-                message = f"TLS: {error.reason or error}"
-                self._journal.calibration("lmn.refused", key, message, WARNING, FAILURE)
+            session.fail()
+            reason = f"TLS: {error.reason or error}"
+            self._count(f"meter {key}: {reason}")
+            if reason != session.refused:  # the same over and over is logged once
+                session.refused = reason
+                self._journal.calibration("lmn.refused", key, reason, WARNING, FAILURE)
 
     def _tell_session(self, key: str, session: "_Session") -> None:
         detail = {"port": self.port, "meter": key, "cipher": session.cipher}
@@ -90,11 +95,13 @@ class HdlcTlsReader(LineReader):
 
 
 class _Session:
-    """The TLS session with one meter."""
+    """The TLS session with one meter. refused: why TLS failed last, "" since an answer."""
 
     def __init__(self, meter: Pinned, baud: int, clock: BenchClock):
         self.meter = meter
         self.cipher = ""
+        self.refused = ""
+        self.patience = Patience()
         self._link = HdlcLink(meter.address, baud, clock)
         self._tls: FramedTls | None = None
         self._begun = 0.0
@@ -108,6 +115,11 @@ class _Session:
     def end(self) -> None:
         """It is not used any more."""
         self._tls = None
+
+    def fail(self) -> None:
+        """It is over, and the meter is left alone for a while."""
+        self.end()
+        self.patience.failed(asyncio.get_running_loop().time())
 
     async def begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Connects and shakes hands. Raises LinkLost, ssl.SSLError."""

@@ -15,6 +15,7 @@ from clsbench.smgw.core.readings import ReadingRefused
 from clsbench.smgw.journal import Journal
 from clsbench.smgw.lmn.line import READ_BYTES, LineReader, OnReading
 from clsbench.smgw.lmn.mbus_registers import reading_of, secondary
+from clsbench.smgw.lmn.patience import Patience
 from dicamm.proto import mbus_master
 
 TRIES = 3
@@ -50,7 +51,7 @@ class MbusReader(LineReader):
     ):
         keys = tuple(meter.profile.meter_id for meter in meters)
         super().__init__(port, baud, keys, clock, journal, on_reading, parity="E")
-        self._meters = meters
+        self._meters = [(meter, Patience()) for meter in meters]
         self._pull_s = pull_s
         self._master = mbus_master.MbusMaster()
         self._first_ms = 0  # first byte of the answer in hand
@@ -59,10 +60,14 @@ class MbusReader(LineReader):
         loop = asyncio.get_running_loop()
         while not reader.at_eof():
             begun = loop.time()
-            for meter in self._meters:
+            for meter, patience in self._meters:
+                if not patience.due(loop.time()):
+                    continue
                 try:
                     await self._read(meter, reader, writer)
+                    patience.answered()
                 except NoAnswer as silent:
+                    patience.failed(loop.time())
                     self._count(f"meter {meter.profile.meter_id}: {silent}")
                 except ReadingRefused as refused:
                     self._count(str(refused))
@@ -91,7 +96,7 @@ class MbusReader(LineReader):
             raw += data
             if not said["more"]:
                 break
-        if header is None or header["identification"] is None:
+        if header is None or None in (header["identification"], header["manufacturer"]):
             raise ReadingRefused("telegram without meter id")
         address = header["manufacturer"].to_bytes(2, "little")
         address += bytes.fromhex(header["identification"])
