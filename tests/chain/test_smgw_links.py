@@ -258,6 +258,7 @@ async def test_an_answer_that_is_no_reading_is_told_and_costs_the_others_nothing
         gateway = Gateway(SmgwConfig.model_validate(sections))
         await gateway.start()
         try:
+            told, read = [], False
             for _ in range(100):
                 told = [
                     e for e in read_events(tmp_path / "events") if e["name"] == "lmn.discarded"

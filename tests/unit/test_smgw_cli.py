@@ -17,7 +17,7 @@ from clsbench.smgw.store import Store
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 METER = "1EMH0098765432"
 IMPORT = "1-0:1.8.0*255"
-TAFS = {"home": [1, 2, 6, 7, 7], "grid": [9, 10, 14], "chain": [16, 7]}
+TAFS = {"home": [1, 2, 6, 7, 7], "grid": [9, 10, 14], "chain": [16, 7], "meters": [7, 7, 7]}
 
 
 def run(*words, config=None):
