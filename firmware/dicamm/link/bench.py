@@ -99,7 +99,8 @@ class BenchLink:
         elif kind == LOGS:
             self._answer(number, self._logs())
         elif kind == DETACH:
-            self.attached = False  # unanswered: nobody listens any more
+            self.attached = False
+            self._answer(number, Answer(0))
         elif kind == HAND_OVER:
             self._answer(number, Answer(0))
             self.handed_over = True

@@ -6,6 +6,7 @@ arrive meanwhile go to the listeners.
 """
 
 import asyncio
+import contextlib
 import itertools
 import secrets
 from collections import deque
@@ -62,8 +63,10 @@ class LinkClient:
     async def close(self) -> None:
         """Tells the device that nobody listens any more and closes the port; pending requests
         fail."""
-        if self._attached and not self._task.done():
-            self._send({0: DETACH, 1: next(self._numbers)})
+        if self._attached and not self._task.done() and not self._lock.locked():
+            # answered, so that no byte of it is left for the REPL when Ctrl-C comes next
+            with contextlib.suppress(PeerSilent):
+                await self.request({0: DETACH}, timeout_s=0.3, tries=1)
         self._task.cancel()
         self._writer.close()
         await asyncio.gather(self._task, return_exceptions=True)

@@ -167,7 +167,8 @@ def _share(
     doubtful = np.zeros(len(usable), dtype=bool)
     doubtful[slot[states == UNKNOWN]] = True
     if len(usable):
-        quality = np.where(grid.substitute[:-1] | grid.substitute[1:], SUBSTITUTE, MEASURED)
+        either = np.logical_or(grid.substitute[:-1], grid.substitute[1:])
+        quality = np.where(either, SUBSTITUTE, MEASURED)
     else:
         quality = np.zeros(0, dtype=np.int64)
     key = slot * (len(course.uuids) + 2) + (states - UNKNOWN)
