@@ -26,7 +26,7 @@ CHECKS = "not_a_server_error,status_code_conformance"
 
 def main() -> int:
     """Runs it; returns the exit code."""
-    program = sys.argv[1] if len(sys.argv) > 1 else "schemathesis"
+    program = str(Path(sys.argv[1]).absolute()) if len(sys.argv) > 1 else "schemathesis"
     with tempfile.TemporaryDirectory(prefix="clsbench-schemathesis-") as folder:
         return asyncio.run(_run(program, Path(folder)))
 
@@ -39,7 +39,7 @@ async def _run(program: str, folder: Path) -> int:
         Thread(target=door.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{door.server_port}"
         words = ["run", f"{url}{OPENAPI_PATH}", "--url", url, "--checks", CHECKS]
-        process = await asyncio.create_subprocess_exec(program, *words)
+        process = await asyncio.create_subprocess_exec(program, *words, cwd=folder)
         code = await process.wait()
         door.shutdown()
         return code

@@ -180,6 +180,7 @@ async def test_the_gateway_tells_certificates_firmware_and_time(gateway):
         ("POST", OWN, '{"method": 7}', 400),
         ("POST", OWN, '{"method": "explode"}', 400),
         ("POST", OWN, '{"method": "readings"}', 400),
+        ("POST", OWN, '{"method": "readings", "usage-point-id": "\\ud800"}', 400),
         ("POST", OWN, '{"method": "readings", "usage-point-id": "taf7-other"}', 404),
         ("POST", OWN, json.dumps({"method": "readings", "database": "x"} | TAF7), 400),
         ("POST", OWN, json.dumps({"method": "readings", "fromtime": "x"} | TAF7), 400),

@@ -190,6 +190,26 @@ async def test_a_flood_of_wrong_passwords_leaves_others_served(gateway):
     assert all(served_now) and set().union(*await done) == {401, 403}
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Authorization: Digest \xff\xfe",
+        b'Authorization: Digest username="\xff", realm="\xed\xa0\x80", nonce="\xff", uri="\xff", '
+        b'response="\xff\xfe", algorithm=MD5',
+        b'Authorization: Digest username="consumer1", realm="etst0010000001", nonce="x", uri="/", '
+        b'response="\xc3\x28"',
+        b"Cookie: session=\xff",
+    ],
+)
+@pytest.mark.parametrize(
+    "path", [b"/smgw/\xff%ED%A0%80%00", b"/smgw/m2m", b"/cgi-bin/hanservice.cgi"]
+)
+async def test_bytes_that_are_no_text_are_refused_like_any_other(gateway, line, path):
+    data = b"GET " + path + b" HTTP/1.1\r\nHost: g\r\n" + line + b"\r\n\r\n"
+    got = await gateway.run(_exchange, gateway.port, data)
+    assert got[9:12] in (b"401", b"400", b"403")
+
+
 _PARTS = st.sampled_from(
     [
         HEAD, HIDDEN, b"\r\n", b"\r\n\r\n", b"GET ", b"/smgw/", b" HTTP/1.1", b"Host: a",

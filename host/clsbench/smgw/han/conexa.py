@@ -243,8 +243,8 @@ class Conexa:
 
     def _taf(self, peer: Peer, asked: dict[str, Any]) -> TafProfile:
         name = asked.get("usage-point-id")
-        if not isinstance(name, str) or not name:
-            raise HttpRefusal(400, "usage-point-id is missing")
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise HttpRefusal(400, "usage-point-id is missing or no text")
         return self._library.taf(peer, name)
 
     def _database(self, asked: dict[str, Any], default: str | None) -> str | None:

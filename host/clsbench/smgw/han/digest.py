@@ -60,7 +60,9 @@ class Credentials:
         request = digest(method, self.uri)
         middle = (self.nonce, self.nc, self.cnonce, self.qop) if self.qop else (self.nonce,)
         expected = digest(secret, *middle, request)
-        return hmac.compare_digest(expected.encode(), self.response.lower().encode())
+        return hmac.compare_digest(
+            expected.encode(), self.response.lower().encode("utf-8", "replace")
+        )
 
 
 def read_authorization(header: str) -> Credentials | None:

@@ -113,7 +113,7 @@ class Door:
         if login not in visitor.proven:
             key = login if person else UNKNOWN
             if self._lock.wrong(visitor.address, key):
-                return self._ask(f"log-in '{login}' wrong again, locked from now on")
+                return self._ask("log-in name or password wrong again, locked from now on")
         return self._ask("log-in name or password wrong")
 
     def _check_rules(self, given: Credentials, request: web.BaseRequest, lenient: bool) -> None:
