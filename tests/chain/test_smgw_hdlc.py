@@ -28,6 +28,7 @@ OTHER = "1EMH0000000007"
 GATEWAY = "ETST0010000001"
 IDS = (GATEWAY, METER)
 BAUD = 921_600
+PULL_S = 60  # an event does not wait for it
 
 
 def values(count=1) -> list[Value]:
@@ -51,7 +52,7 @@ def section(line, ids, pinned=METER):
         "link": "hdlc-tls",
         "port": line.b_path,
         "address": 3,
-        "pull_s": 0.05,
+        "pull_s": PULL_S,
         "certificate": ids[pinned].cert,
         "gateway_certificate": ids[GATEWAY].cert,
         "gateway_key": ids[GATEWAY].key,

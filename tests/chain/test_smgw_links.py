@@ -48,7 +48,7 @@ async def test_a_meter_that_only_answers_is_asked_and_recorded(pki, tmp_path):
         line.b_path, SmlResponder(server_id(METER), lambda: values, lambda: 77), 921_600
     )
     meter.start()
-    lmn = {"port": line.a_path, "link": "sml-pull", "pull_s": 0.05, "baud": 921_600}
+    lmn = {"port": line.a_path, "link": "sml-pull", "pull_s": 60, "baud": 921_600}
     try:
         async with running(pki, tmp_path, pushing=False, lmn=lmn) as bench, bench.box() as box:
             assert (await announce(box, bench))[0] == 200
@@ -69,7 +69,7 @@ async def test_heat_meter_on_a_wired_bus_goes_into_the_same_records(pki, tmp_pat
     )
     own = MbusMeter(5, secondary_address("12345678", "ELS", 51, 4), lambda: [records])
     other = MbusMeter(6, secondary_address("00000001", "ELS", 51, 4), lambda: [records])
-    lmn = {"port": line.a_path, "link": "mbus", "pull_s": 0.1, "meter_id": HEAT, "baud": 9600}
+    lmn = {"port": line.a_path, "link": "mbus", "pull_s": 60, "meter_id": HEAT, "baud": 9600}
     if address is not None:
         lmn["address"] = address
     try:
@@ -229,7 +229,9 @@ def test_a_meter_that_does_not_answer_is_left_alone_longer_and_longer():
             now += 0.25
         pauses.append(now - begun)
     assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert patience.next_s(now + 60) <= now and patience.next_s(now - 99) == now - 99
     patience.answered()
+    assert patience.next_s(now + 60) == now + 60
     patience.failed(now)
     assert patience.due(now + 0.5)
 

@@ -150,6 +150,7 @@ class Gateway:
             self.tariffs.take,
             Counters(self.store, self.worker),
         )
+        self.tariffs.ask_meter = self._ask_meter
 
     def _build_wan(self, authority: Rights) -> None:
         config, journal = self._config, self._journal
@@ -191,6 +192,10 @@ class Gateway:
         self._journal.refused(
             LANE_OF_ROLE.get(caller.role, SMGW), f"{action}.refused", caller.name, no.reason
         )
+
+    def _ask_meter(self, meter: str) -> None:
+        for reader in self._readers:
+            reader.ask(meter)
 
     def _device_records_stored(self, cls_id: str) -> None:
         for emt in self.profiles.emts:

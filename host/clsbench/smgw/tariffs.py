@@ -39,7 +39,8 @@ class _UnderWay(NamedTuple):
 class Tariffs:
     """All evaluation profiles. written(profile) is called after each record, for the delivery.
 
-    event_timeout_s: real seconds a meter has to give the reading of an event.
+    event_timeout_s: real seconds a meter has to give the reading of an event. ask_meter(meter):
+    called when its next reading is waited for, so that a meter that only answers is asked at once.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Tariffs:
         self._kept: list[tuple[str, OriginalReading]] = []  # for the original list
         self._wanted: set[str] = set()  # meters whose next reading is kept there
         self._kick = asyncio.Event()
+        self.ask_meter: Callable[[str], None] = lambda meter: None
 
     def take(self, meter: str, reading: OriginalReading) -> None:
         """A reading of the meter with this profile id: offered to every profile, and stored."""
@@ -114,6 +116,8 @@ class Tariffs:
             ready = asyncio.get_running_loop().create_future()
             task = asyncio.create_task(self._record_event(pending, ready))
             self._under_way[announcement.key] = _UnderWay(ready, task)
+            for taf in tafs:
+                self.ask_meter(taf.meter_id)
         return await asyncio.shield(self._under_way[announcement.key].task)
 
     async def fetch(self, taf: TafProfile) -> Written:
@@ -121,6 +125,7 @@ class Tariffs:
         answer: asyncio.Future[OriginalReading] = asyncio.get_running_loop().create_future()
         asked = (taf.meter_id, answer)
         self._asked.append(asked)
+        self.ask_meter(taf.meter_id)
         try:
             async with asyncio.timeout(self._timeout_s):
                 reading = await answer

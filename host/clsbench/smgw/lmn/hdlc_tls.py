@@ -61,7 +61,8 @@ class HdlcTlsReader(LineReader):
             for session in self._sessions:
                 if session.patience.due(loop.time()):
                     await self._ask(session, reader, writer)
-            await asyncio.sleep(max(0.0, begun + self._pull_s - loop.time()))
+            again = begun + self._pull_s
+            await self._pause(min(session.patience.next_s(again) for session in self._sessions))
 
     async def _ask(
         self,

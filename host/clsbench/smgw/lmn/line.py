@@ -89,6 +89,12 @@ class LineReader:
         self._told: set[str] = set()  # reasons in the calibration log's latest entry
         self._told_at = float("-inf")
         self._lost = False
+        self._wanted = asyncio.Event()
+
+    def ask(self, key: str) -> None:
+        """Somebody waits for this meter's next reading: whoever asks meters does so at once."""
+        if key in self._keys:
+            self._wanted.set()
 
     async def run(self) -> None:
         """Reads for ever; opens the port again whenever it fails."""
@@ -121,6 +127,15 @@ class LineReader:
         return await serial_asyncio.open_serial_connection(
             url=self.port, baudrate=self._baud, parity=parity
         )
+
+    async def _pause(self, until: float) -> None:
+        """Waits until this instant of the loop's clock, or until `ask`."""
+        try:
+            async with asyncio.timeout_at(until):
+                await self._wanted.wait()
+        except TimeoutError:
+            pass
+        self._wanted.clear()
 
     def _give(self, key: str, reading: OriginalReading) -> None:
         self.last[key] = reading

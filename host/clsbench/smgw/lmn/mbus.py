@@ -71,7 +71,8 @@ class MbusReader(LineReader):
                     self._count(f"meter {meter.profile.meter_id}: {silent}")
                 except ReadingRefused as refused:
                     self._count(str(refused))
-            await asyncio.sleep(max(0.0, begun + self._pull_s - loop.time()))
+            again = begun + self._pull_s
+            await self._pause(min(patience.next_s(again) for _, patience in self._meters))
 
     async def _read(
         self, meter: BusMeter, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -18,6 +18,10 @@ class Patience:
         """Whether the meter may be asked."""
         return now >= self._until
 
+    def next_s(self, otherwise: float) -> float:
+        """When to ask again: `otherwise`, or earlier where it is being left alone."""
+        return min(otherwise, self._until) if self._pause_s else otherwise
+
     def failed(self, now: float) -> None:
         """It did not answer: twice as long as the last time, up to LONGEST_S."""
         self._pause_s = min(LONGEST_S, max(FIRST_S, 2 * self._pause_s))

@@ -124,7 +124,7 @@ class MeterAsker(MeterReader):
                         whole = self._feed(receiver, stream, data)
             except TimeoutError:
                 self._count("no answer")
-            await asyncio.sleep(max(0.0, begun + self._pull_s - loop.time()))
+            await self._pause(begun + self._pull_s)
 
 
 def request_server(meter_id: str) -> bytes | None:
