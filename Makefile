@@ -1,5 +1,5 @@
 # Front door. Every target sets up what it needs into .venv first.
-.PHONY: help setup demo test lint bench torture chaos month lock clean
+.PHONY: help setup demo test lint bench torture chaos month load lock clean
 OUT ?= demo-out
 
 help:
@@ -10,6 +10,7 @@ help:
 	@echo "make torture power cuts at every byte of every flash operation of the journal"
 	@echo "make chaos   1,000 transactions while the chain is being broken (about 20 minutes)"
 	@echo "make month   31 days of quarter hours and switchings in about 10 minutes"
+	@echo "make load    gateway: 10,000 events while it is killed, then 50 meters (about 6 minutes)"
 	@echo "make setup   only install into .venv (command: .venv/bin/clsbench)"
 	@echo "make lock    resolve requirements.lock anew (needs uv)"
 
@@ -40,6 +41,10 @@ chaos: setup
 
 month: setup
 	.venv/bin/python tools/month.py $(ARGS)
+
+load: setup
+	nice -n 10 .venv/bin/python tools/smgw_events.py
+	nice -n 10 .venv/bin/python tools/smgw_lines.py
 
 lock:
 	uv pip compile --universal --python-version 3.11 --group dev pyproject.toml \
