@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from clsbench.pki.layout import DEFAULT_GWA, DEFAULT_SMGW, Pki
 from clsbench.smgw.config import SmgwConfig
@@ -88,6 +88,8 @@ async def served(config: SmgwConfig) -> AsyncIterator["Served"]:
         ports = await gateway.start()
         yield Served(gateway, ports["han"])
     finally:
+        while Client.open:
+            Client.open.pop().close()
         await gateway.stop()
 
 
@@ -124,7 +126,10 @@ class Client:
 
     algorithm: what it computes with, whatever the challenge says. stale_uri: answers with this
     uri instead of the one asked for. preemptive: keeps a challenge and uses it again.
+    Whoever is still open when the gateway ends is closed then.
     """
+
+    open: ClassVar[list["Client"]] = []
 
     def __init__(
         self,
@@ -151,6 +156,7 @@ class Client:
         self.challenge: dict[str, str] = {}
         self.count = 0
         self.sent_bare = 0
+        Client.open.append(self)
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """One exchange, with the log-in where it is asked for."""
