@@ -304,3 +304,18 @@ def test_decode_first_outside_the_data_is_truncated():
             raise AssertionError("accepted")
         except CborError as error:
             assert error.reason == "truncated"
+
+
+def test_short_ways_for_integers_and_strings_write_the_same():
+    for bits in range(64):
+        for number in ((1 << bits) - 1, 1 << bits, -(1 << bits)):
+            assert cbor.uint(number) == cbor.encode(number)
+    for size in (0, 1, 23, 24, 255, 256, 4096):
+        assert cbor.text("a" * size) == cbor.encode("a" * size)
+        assert cbor.text("\u00e4" * (size // 2)) == cbor.encode("\u00e4" * (size // 2))
+    for wrong in ("\ud800", "b" * 4097):
+        try:
+            cbor.text(wrong)
+            raise AssertionError(wrong)
+        except ValueError:
+            pass

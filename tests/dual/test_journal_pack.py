@@ -119,6 +119,18 @@ def test_same_shape_again_and_again():
         packed(statement, record_bytes, seq, kind)
 
 
+def test_one_bit_beside_a_known_shape_is_kept_or_not_packed():
+    statement = Statement(learn(sealed(1, 7)))
+    packed(statement, sealed(300, 16), 300, 16)
+    known = sealed(301, 16, (8391700,))
+    packed(statement, known, 301, 16)
+    for at in range(len(known)):
+        altered = bytearray(known)
+        altered[at] ^= 1
+        body = statement.pack(bytes(altered), 301, 16)
+        assert body is None or statement.unpack(body, 301, 16, None) == bytes(altered)
+
+
 def test_other_device_key_or_form_does_not_pack():
     statement = Statement(learn(sealed(1, 7)))
     other = Mac0(bytes(32), b"ETST0020000018").seal(MAC0.open(sealed(2, 7)))

@@ -177,3 +177,35 @@ def test_every_event_has_its_number_and_name():
         "tamper",
         "power-fail",
     ]
+
+
+def test_numbers_of_every_width_stand_as_in_any_map():
+    edges = [0, 23, 24, 255, 256, 65535, 65536, (1 << 32) - 1, 1 << 32, (1 << 60) - 1, 1 << 60]
+    for number in edges:
+        for other in (number, T_MS, None):
+            values = [(OBIS, number, 0, 30), (OBIS, -1 - number, -3, 27), (bytes(6), 5, 1, 30)]
+            if other is None:
+                values = values[:1]
+            given = reading(values=values, captured_ms=other, bound_ms=number, status=number)
+            for text in ("", "x", "y" * 23, "z" * 24, "\u00e4" * 32, "w" * 64):
+                made = record.encode(
+                    number, 16, IDENTITY, given, PREVIOUS, UUID, 2, text, number, other, number
+                )
+                fields = {1: number, 2: 16, 3: UUID, 4: 2, 5: text}
+                fields.update({6: IDENTITY[0], 7: IDENTITY[1], 8: values, 9: other, 10: number})
+                fields.update({11: [1, number], 12: number, 13: PREVIOUS, 14: other, 15: number})
+                for key in (5, 9, 14, 15):
+                    if fields[key] is None or key in (5, 15) and not fields[key]:
+                        del fields[key]
+                assert made == cbor.encode(fields), (number, other, text)
+
+
+def test_what_is_kept_encoded_is_that_of_this_identity_and_these_quantities():
+    for count in range(1, 20):
+        values = [(bytes((1, 0, n, 8, 0, 255)), n, n % 3 - 1, 27 + n % 4) for n in range(count)]
+        for scaler in (0, -2):
+            values[0] = (values[0][0], 1, scaler, 30 + scaler)
+            who = ("ETST%010d" % count, "1EAS%010d" % scaler)
+            made = cbor.decode(record.encode(1, 7, who, reading(values=values), PREVIOUS))
+            assert made[record.VALUES] == [list(value) for value in values]
+            assert (made[record.CLS_ID], made[record.METER_ID]) == who

@@ -24,8 +24,9 @@ WORKER = Path(__file__).with_name("record_worker.py")
 STEPS = (
     ("read", "request made, reply checked and decoded, reading with time and bound"),
     ("build", "payload in CBOR, 13 fields"),
-    ("seal", "COSE_Mac0 and the link for the next record"),
-    ("program", "packed, slot with CRC, page handed to the flash, read back"),
+    ("seal", "COSE_Mac0"),
+    ("program", "packed, slot with CRC, page handed to the flash, compared as read back"),
+    ("link", "SHA-256 of the record, for the next one"),
 )
 LIMIT_US = 35.0
 HMAC_LIMIT = 1.15
@@ -70,6 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_code
     best = {name: min(values) / 1000 for name, values in found.items() if isinstance(values, list)}
+    best["program"] -= best["port"]
     total = sum(best[name] for name, _ in STEPS)
     report = Report()
     report.bar(
@@ -93,6 +95,9 @@ def main(argv: list[str] | None = None) -> int:
     ]
     rows.append(
         ["**all**", f"sealed record of {found['size']} bytes", f"**{total:.1f}**", "100 %"]
+    )
+    rows.append(
+        ["flash port", "not counted: memory in place of a chip", f"{best['port']:.1f}", ""]
     )
     report.add(
         f"Best of {options.rounds} rounds of {BLOCK} records; {machine()}.",

@@ -61,7 +61,7 @@ class Recorder:
         sealed = self._mac0.seal(payload)
         self._journal.append(seq, taf, sealed)
         self._next = seq + 1
-        self._previous = link_of(sealed)
+        self._previous = self._journal.link()
         self._steps = self._time.steps
         if known:
             self._latest_ms = captured_ms - bound_ms

@@ -166,12 +166,17 @@ class MeterProfile:
         words = register.end - register.address
         if at + 2 * words > len(payload):
             return self._refuse(register, CUT)
-        bits = _join(payload, at, words, register.low_word_first)
-        signed = register.kind[0] in "is"
-        ones = self._undefined and register.kind[0] in "uis"
-        if bits == register.no_value or (ones and bits == (1 << (16 * words - signed)) - 1):
+        if register.low_word_first:
+            bits = _join(payload, at, words)
+        else:
+            bits = int.from_bytes(payload[at : at + 2 * words], "big")
+        form = register.kind[0]
+        ones = self._undefined and form in "uis"
+        if bits == register.no_value or (
+            ones and bits == (1 << (16 * words - (form in "is"))) - 1
+        ):
             return self._refuse(register, UNDEFINED)
-        if register.kind[0] == "f":
+        if form == "f":
             number = float_parts(bits, words)
             reason = NOT_FINITE
         else:
@@ -192,11 +197,11 @@ class MeterProfile:
         self.last_refused.append((register.obis, reason))
 
 
-def _join(payload, at, words, low_word_first):
-    """The unsigned number in `words` registers; bytes within a register are big endian."""
+def _join(payload, at, words):
+    """The unsigned number in `words` registers, the low one first; bytes within a register are
+    big endian."""
     bits = 0
-    for index in range(words):
-        place = at + 2 * (words - 1 - index if low_word_first else index)
+    for place in range(at + 2 * words - 2, at - 2, -2):
         bits = bits << 16 | payload[place] << 8 | payload[place + 1]
     return bits
 

@@ -3,6 +3,8 @@
 Knows neither seal nor journal. Fields that do not apply are left out.
 """
 
+from struct import pack
+
 from dicamm.proto import cbor
 
 SEQ = 1
@@ -41,6 +43,7 @@ METER_FAULT = 9
 
 ENDS = (END, FAILSAFE, TAMPER, POWER_FAIL)  # events that close a transaction
 MAX_TEXT = 64
+_MOST_KINDS = 8  # quantities kept encoded
 
 EVENT_NAMES = {
     BEGIN: "begin",
@@ -74,30 +77,84 @@ def encode(
     [obis, raw, scaler, unit]. previous: the first 8 bytes of SHA-256 of the sealed record
     before, zeros for the first. event_ms, first_due_ms, cause: see EVENT_MS and those behind.
     """
-    # written straight down, in the order of the keys: a map built and sorted takes twice as long
-    put = cbor.put
-    out = bytearray(1)
-    count = 0
-    for key, value in (
-        (SEQ, seq),
-        (TAF, taf),
-        (UUID, uuid),
-        (EVENT, event),
-        (TEXT, text or None),
-        (CLS_ID, identity[0]),
-        (METER_ID, identity[1]),
-        (VALUES, reading.values),
-        (CAPTURED_MS, reading.captured_ms),
-        (EVENT_MS, event_ms),
-        (TIME_STATE, (reading.time_state, reading.bound_ms)),
-        (STATUS, reading.status),
-        (PREVIOUS, previous),
-        (FIRST_DUE_MS, first_due_ms),
-        (CAUSE, cause or None),
-    ):
-        if value is not None:
-            out.append(key)
-            put(out, value)
+    # written straight down, in the order of the keys: what never changes is encoded once
+    uint = cbor.uint
+    count = 8
+    parts = [b""]
+    add = parts.append
+    if uuid is not None:
+        count += 1
+        add(b"\x03\x50" + uuid if len(uuid) == 16 else b"\x03" + cbor.encode(uuid))
+    if event is not None:
+        count += 1
+        add(bytes((EVENT, event)))
+    if text:
+        count += 1
+        add(b"\x05" + cbor.text(text))
+    values = reading.values
+    size = len(values)
+    add(identity is _identity and size == _size and _names or _named(identity, size))
+    for obis, raw, scaler, unit in values:
+        known = _kinds.get(obis)
+        if known is None or known[0] != scaler or known[1] != unit:
+            known = _kind(obis, scaler, unit)
+        add(known[2])
+        add(uint(raw))
+        add(known[3])
+    moment = reading.captured_ms
+    state = reading.time_state
+    if moment and event_ms and 0xFFFFFFFF < moment < 1 << 60 and 0xFFFFFFFF < event_ms < 1 << 60:
+        count += 2
+        add(pack(">BBQBBQBBB", 9, 0x1B, moment, 10, 0x1B, event_ms, 11, 0x82, state))
+    else:
+        if moment is not None:
             count += 1
-    out[0] = 0xA0 | count
-    return bytes(out)
+            add(b"\x09" + uint(moment))
+        if event_ms is not None:
+            count += 1
+            add(b"\x0a" + uint(event_ms))
+        add(bytes((TIME_STATE, 0x82, state)))
+    bound_ms = reading.bound_ms
+    add(b"\xf6" if bound_ms is None else uint(bound_ms))
+    status = reading.status
+    add(b"\x0c\x00\x0d\x48" if status == 0 else b"\x0c" + uint(status) + b"\x0d\x48")
+    add(previous)
+    if first_due_ms is not None:
+        count += 1
+        add(b"\x0e" + uint(first_due_ms))
+    if cause:
+        count += 1
+        add(b"\x0f" + uint(cause))
+    if 255 < seq < 65536:
+        parts[0] = bytes((0xA0 | count, SEQ, 0x19, seq >> 8, seq & 0xFF, TAF, taf))
+    else:
+        parts[0] = bytes((0xA0 | count, SEQ)) + uint(seq) + bytes((TAF, taf))
+    return b"".join(parts)
+
+
+_identity = None  # of _names
+_size = 0
+_names = b""
+_kinds = {}  # OBIS code -> (scaler, unit, encoded up to the raw value, encoded behind it)
+
+
+def _named(identity, size):
+    """Keys 6 and 7, and key 8 up to its `size` values."""
+    global _identity, _size, _names
+    out = bytearray((CLS_ID,))
+    cbor.put(out, identity[0])
+    out.append(METER_ID)
+    cbor.put(out, identity[1])
+    out.append(VALUES)
+    cbor.put_head(out, 4, size)
+    _identity, _size, _names = identity, size, bytes(out)
+    return _names
+
+
+def _kind(obis, scaler, unit):
+    """What stands around the raw value of a quantity."""
+    if len(_kinds) >= _MOST_KINDS:
+        _kinds.clear()
+    before = b"\x84" + cbor.encode(obis)
+    _kinds[obis] = known = (scaler, unit, before, cbor.encode(scaler) + cbor.encode(unit))
+    return known

@@ -213,6 +213,27 @@ def put_head(out, major, argument):
         out.extend(argument.to_bytes(8, "big"))
 
 
+def uint(value):
+    """As `encode`, for integers: a record holds many."""
+    if 0 <= value < 24:
+        return bytes((value,))
+    if 0xFFFFFFFF < value < 1 << 60:
+        return b"\x1b" + value.to_bytes(8, "big")
+    if 0xFFFF < value <= 0xFFFFFFFF:
+        return b"\x1a" + value.to_bytes(4, "big")
+    if 0xFF < value <= 0xFFFF:
+        return bytes((0x19, value >> 8, value & 0xFF))
+    return encode(value)
+
+
+def text(value):
+    """As `encode`, for strings."""
+    data = _strict_utf8(value)
+    if 24 <= len(data) < 256:
+        return bytes((0x78, len(data))) + data
+    return encode(value)
+
+
 class _Reader:
     def __init__(self, data, position, tags):
         self.position = position

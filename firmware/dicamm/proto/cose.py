@@ -64,11 +64,14 @@ class Mac0:
 
     def seal(self, payload):
         """The tagged COSE_Mac0 of `payload` (bytes-like, at most cbor.MAX_STRING)."""
-        if isinstance(payload, str):
-            raise TypeError("a payload is bytes")
-        body = cbor.encode(memoryview(payload))
-        tag = self._hmac.mac(body)
-        return self._head + body + b"\x58\x20" + tag
+        size = len(payload)
+        if type(payload) is bytes and 24 <= size < 256:
+            body = bytes((0x58, size)) + payload
+        else:
+            if isinstance(payload, str):
+                raise TypeError("a payload is bytes")
+            body = cbor.encode(memoryview(payload))
+        return b"".join((self._head, body, b"\x58\x20", self._hmac.mac(body)))
 
     def open(self, sealed):
         """The payload of `sealed`, whose tag was made with this key under this key id.

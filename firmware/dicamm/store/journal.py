@@ -176,17 +176,25 @@ class Journal:
         Raises JournalFull; ValueError for a record that is too long or out of turn; OSError when
         the flash does not keep it, and then the number is still to be given.
         """
-        self._check(seq, kind, sealed)
         ring = self._ring
-        ring.settle()
-        if kind != 16 and self._free(RESERVE + 1) <= RESERVE:
-            raise JournalFull
+        if kind != 16 or seq != ring.newest + 1 or not 0 < len(sealed) <= MAX_SEALED:
+            self._check(seq, kind, sealed)
+            ring.settle()
+            if kind != 16 and self._free(RESERVE + 1) <= RESERVE:
+                raise JournalFull
         if ring.unopened:
             self._oldest = seq
             self._acknowledged.begin_at(seq)
             self._announced.begin_at(seq)
-        marks = (self._acknowledged.floor, self._announced.floor)
-        distances = (min(seq - 1 - marks[0], FAR), min(seq - 1 - marks[1], FAR))
+        marks = self._acknowledged
+        acknowledged = marks.floor if marks.missing else marks.to
+        marks = self._announced
+        announced = marks.floor if marks.missing else marks.to
+        near = seq - 1 - FAR
+        distances = (
+            seq - 1 - acknowledged if acknowledged > near else FAR,
+            seq - 1 - announced if announced > near else FAR,
+        )
         try:
             ring.append(seq, kind, sealed, distances)
         except NoRoom:
@@ -194,8 +202,13 @@ class Journal:
                 raise JournalFull from None
             self.late_erases += 1
             ring.append(seq, kind, sealed, distances)
-        if FAR not in distances:
-            self._carried = marks
+        if acknowledged > near and announced > near:
+            self._carried = (acknowledged, announced)
+
+    def link(self):
+        """After an append: the first 8 bytes of SHA-256 of that record, which the next one holds
+        as its key 13."""
+        return self._ring.link()
 
     def acknowledge(self, seq, missing=()):
         """Marks every record up to `seq`, less `missing`, as safely stored elsewhere.

@@ -23,6 +23,8 @@ Body of a packed record:
     32      tag
 """
 
+from struct import unpack_from
+
 SAME = 0x1D  # begins no CBOR integer: all but the last two bytes are those of the statement
 ITEM = 0xFF
 OPTIONAL = 0x80  # a piece that a record may lack
@@ -82,10 +84,12 @@ class Statement:
         body = b"".join([constant + sealed[at:end] for constant, at, end in steps])
         if self.unpack(body, seq, kind, None) != sealed:
             return None
-        if len(self._plans) >= _PLANS:
-            self._plans.clear()
-        number_at = len(self._prefix(self._payload_size(sealed))) + 1
-        self._plans[shape] = Plan(sealed, number_at, number_at + len(number), steps)
+        if not body[0] & _TAIL:  # which is out of order, and rare
+            if len(self._plans) >= _PLANS:
+                self._plans.clear()
+            number_at = len(self._prefix(self._payload_size(sealed))) + 1
+            steps[0] = (steps[0][0], number_at, number_at + len(number))
+            self._plans[shape] = Plan(sealed, steps)
         return body
 
     def _steps(self, sealed, number, kind):
@@ -205,27 +209,37 @@ class Statement:
 
 class Plan:
     """How a record of one kind and length was packed: the next of its shape is packed the same
-    way, when all that is left out is again what it was."""
+    way, when all that is left out is again what it was.
 
-    def __init__(self, sealed, number_at, number_end, steps):
-        self._buffer = bytearray(sealed)
-        self._number_at = number_at
-        self._number_end = number_end
-        self._steps = steps
+    steps: as of Statement, from and to rising; the first has the number, which is left out.
+    """
+
+    def __init__(self, sealed, steps):
+        taken = "<"
+        left = "<"
+        behind = 0
+        self._parts = []  # a constant before each part; there the parts are put
+        for constant, at, end in steps:
+            taken += "%dx%ds" % (at - behind, end - at)
+            left += "%ds%dx" % (at - behind, end - at)
+            behind = end
+            self._parts += (constant, b"")
+        self._taken = taken
+        self._left = left
+        self._constant = unpack_from(left, sealed)
 
     def pack(self, sealed, number):
         """The body; None when the record differs elsewhere than where the body says so."""
-        if len(number) != self._number_end - self._number_at:
+        found = unpack_from(self._taken, sealed)
+        if found[0] != number or unpack_from(self._left, sealed) != self._constant:
             return None
-        whole = self._buffer
-        whole[self._number_at : self._number_end] = number
-        parts = []
-        for constant, at, end in self._steps:
-            part = sealed[at:end]
-            whole[at:end] = part
-            parts.append(constant)
-            parts.append(part)
-        return b"".join(parts) if whole == sealed else None
+        parts = self._parts
+        at = 1
+        for part in found:
+            parts[at] = part
+            at += 2
+        parts[1] = b""
+        return b"".join(parts)
 
 
 def learn(sealed):

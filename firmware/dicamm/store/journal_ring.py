@@ -41,6 +41,8 @@ class Ring:
         self._region = region
         self._window = bytearray(2 * region.PAGE)
         self._page = bytearray(2 * region.PAGE)
+        self._page_view = memoryview(self._page)[: region.PAGE]
+        self._window_view = memoryview(self._window)[: region.PAGE]
         self._starts = array("I", bytes(4 * region.sectors))  # first number of each sector
         self._view = Sector(region, self._window)
         self.tip = Sector(region, self._window)

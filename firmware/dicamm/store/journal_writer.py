@@ -9,7 +9,7 @@ behind them.
 import errno
 
 from dicamm.store import journal_slot as form
-from dicamm.store.journal_pack import learn
+from dicamm.store.journal_pack import LINK, learn
 from dicamm.store.journal_ring import Ring
 from dicamm.store.journal_sector import blank, link_of, shortened
 
@@ -27,12 +27,15 @@ class Writer(Ring):
     def __init__(self, region):
         super().__init__(region)
         self._erased = b"\xff" * (2 * region.PAGE)
+        self._size = region.PAGE
+        self._sector = region.SECTOR
         self.failed = 0
         self.plain = 0
         self.long = 0
         self._at = 0  # where the next slot may go in the tip
         self._near = 0  # number of the record written last to the page of _at, 0: none
         self._sample = b""  # the sealed record written last
+        self._link = b""  # of it, once somebody wanted it
         self._settled = False
 
     def format(self):
@@ -49,7 +52,8 @@ class Writer(Ring):
         the flash does not keep what is written."""
         taf16 = form.TAF16 if kind == 16 else 0
         for _ in range(_TRIES):
-            self.settle()
+            if not self._settled:
+                self.settle()
             if self.unopened:
                 self._begin(seq, kind, sealed)
             code, body = self._place(seq, kind, sealed)
@@ -59,10 +63,18 @@ class Writer(Ring):
                 self.newest = seq
                 self._near = seq
                 self._sample = sealed
-                self.plain += code & 3 == form.RAW
-                self.long += code & form.LONG > 0
+                self._link = b""
+                if code & 3 == form.RAW:
+                    self.plain += 1
+                    self.long += code & form.LONG > 0
                 return
         raise OSError(errno.EIO)
+
+    def link(self):
+        """The link to the record written last, which the record behind it has to hold."""
+        if not self._link:
+            self._link = link_of(self._sample)
+        return self._link
 
     def append_marks(self, acknowledged, announced):
         """Puts marks on flash without a record. Raises as `append`."""
@@ -90,31 +102,34 @@ class Writer(Ring):
                 return
         self._page[:] = self._erased
         header.build(self._page)
-        self._program(0, 0)
+        self._region.program(self.tip.index, 0, self._page_view)
         self.unopened = False
 
     def _place(self, seq, kind, sealed):
         """Moves to where the record fits; (code, body) as it is to be stored there."""
+        longest = self._size - form.OVERHEAD
         statement = None
         packed = None
         while True:
             if self.tip.statement is not statement:
                 statement = self.tip.statement
                 packed = statement.pack(sealed, seq, kind)
-            code, body = self._form(packed, sealed, seq)
-            if self._fits(len(body), code):
-                return code, body
-            self._advance(code & form.LONG)
-
-    def _form(self, packed, sealed, seq):
-        longest = self._region.PAGE - form.OVERHEAD
-        if packed is None or len(packed) > longest:
-            return form.RAW | (form.LONG if len(sealed) > longest else 0), sealed
-        if self._near and self._near == seq - 1:
-            body = shortened(packed, link_of(self._sample))
-            if body is not None:
-                return form.LINKED, body
-        return form.PACKED, packed
+            if packed is None or len(packed) > longest:
+                code = form.RAW | (form.LONG if len(sealed) > longest else 0)
+                if self._fits(len(sealed), code):
+                    return code, sealed
+                self._advance(code & form.LONG)
+                continue
+            at = self._at
+            if at < self._sector:
+                spare = longest - at % self._size - len(packed)
+                if spare >= -LINK and self._near and self._near == seq - 1:
+                    body = shortened(packed, self._link or self.link())
+                    if body is not None:
+                        return form.LINKED, body
+                if spare >= 0:
+                    return form.PACKED, packed
+            self._advance(0)
 
     def _fits(self, size, code):
         page = self._region.PAGE
@@ -149,37 +164,32 @@ class Writer(Ring):
 
     def _put_slot(self, code, number, distances, body):
         """Programs a slot at _at and reads it back; whether it is there."""
-        size = self._region.PAGE
+        size = self._size
         page = self._page
-        at = self._at % size
+        window = self._window
+        region = self._region
+        tip = self.tip
+        offset = self._at
+        at = begin = offset % size
+        offset -= at
         page[:] = self._erased
-        end = form.build(page, at, code, number, distances, body, size, self.tip.header.turn)
-        begin = at
+        end = form.build(page, at, code, number, distances, body, size, tip.header.turn)
         if self.unopened:
-            self.tip.header.build(page)
+            tip.header.build(page)
             begin = 0
         self._settled = False
-        for start in range(0, end, size):
-            self._program(self._at - at + start, start)
-        if not self._reads_back(self._at - at, begin, end):
+        region.program(tip.index, offset, self._page_view)
+        if end > size:
+            region.program(tip.index, offset + size, memoryview(page)[size:])
+            region.read(tip.index, offset + size, memoryview(window)[size:])
+        region.read(tip.index, offset, self._window_view)
+        if window[begin:end] != page[begin:end]:
             self.failed += 1
             return False
         self.unopened = False
         self._settled = True
-        self._at += end - at
-        self.tip.end = self._at
+        self._at = tip.end = offset + end
         return True
-
-    def _program(self, offset, start):
-        view = memoryview(self._page)
-        self._region.program(self.tip.index, offset, view[start : start + self._region.PAGE])
-
-    def _reads_back(self, offset, begin, end):
-        size = self._region.PAGE
-        view = memoryview(self._window)
-        for start in range(0, end, size):
-            self._region.read(self.tip.index, offset + start, view[start : start + size])
-        return self._window[begin:end] == self._page[begin:end]
 
     # -- after a start
 
