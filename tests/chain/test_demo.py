@@ -174,10 +174,13 @@ def test_keys_are_their_owners_alone_and_stand_in_no_other_file(first):
     assert len(keys) > 10
     for path in keys:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    flash = [path for path in files(out) if path.name in ("flash.littlefs", "record.nor")]
+    assert len(flash) == 2  # the board's own, which hold its keys, as on any board
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in flash)
     (record_key,) = [path.read_bytes() for path in keys if path.name == "records.key"]
     for path in files(out):
-        if path in keys or path.name == "flash.littlefs":
-            continue  # the board's own flash holds the key, as on any board
+        if path in keys or path in flash:
+            continue
         content = path.read_bytes()
         assert record_key not in content and record_key.hex().encode() not in content, path
         assert b"PRIVATE KEY" not in content, path

@@ -41,6 +41,7 @@ class BoardProcess:
                 stderr=self.console.slave,
                 env={**env, "HIL_GPIO": self.gpio.path},
                 start_new_session=True,
+                umask=0o077,  # its flash holds keys
             )
         except OSError:
             self.close()
