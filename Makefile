@@ -1,6 +1,8 @@
 # Front door. Every target sets up what it needs into .venv first.
 .PHONY: help setup demo test lint bench torture chaos month load lock clean
 OUT ?= demo-out
+# most tests wait for sockets and serial lines, so two at a time cost little more than one
+JOBS ?= 2
 
 help:
 	@echo "make demo    run the whole chain without hardware; results in $(OUT)/"
@@ -21,7 +23,7 @@ demo: setup
 	.venv/bin/clsbench demo --out $(OUT) $(ARGS)
 
 test: setup
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: setup
 	.venv/bin/ruff check .
