@@ -129,7 +129,7 @@ def test_a_changed_profile_has_versions_and_a_removed_one_is_archived(home):
     assert "password" not in json.dumps(found)
 
 
-def test_a_folder_no_gateway_ran_in_and_a_wrong_month_are_told(home):
+def test_a_folder_no_gateway_ran_in_and_a_wrong_month_are_told(home, tmp_path, monkeypatch):
     with pytest.raises(EnvironmentProblem, match="has a gateway ever run"):
         run("status", config=home)
     with pytest.raises(BadInput, match="expected YYYY-MM"):
@@ -138,7 +138,11 @@ def test_a_folder_no_gateway_ran_in_and_a_wrong_month_are_told(home):
         run("seed", "--month", "2026-02", config=home) and run(
             "readings", "--from", "noon", config=home
         )
-    assert CliRunner().invoke(smgw, ["status"]).exit_code == 2
+    monkeypatch.chdir(tmp_path / "..")
+    with pytest.raises(BadInput, match=r"smgw\.toml: cannot be read"):  # which is looked for here
+        CliRunner().invoke(smgw, ["status"], catch_exceptions=False)
+    both = ["status", "--config", str(home), "--state", str(tmp_path)]
+    assert CliRunner().invoke(smgw, both).exit_code == 2
 
 
 def test_local_midnight_is_what_a_day_end_is_read_at(home):

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from clsbench.smgw.looking import Look
 
 _FILE = click.Path(path_type=Path)
-_config = click.option("--config", type=_FILE, help="TOML file of the gateway.")
+_HERE = Path("smgw.toml")
+_config = click.option("--config", type=_FILE, help=f"TOML file of the gateway [{_HERE}].")
 _state = click.option("--state", type=_FILE, help="Its state_dir, instead of --config.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _from = click.option("--from", "from_time", metavar="TIME", help="From this time on (UTC).")
@@ -32,7 +33,7 @@ smgw.add_command(export)
 
 
 @smgw.command()
-@click.option("--config", required=True, type=_FILE, help="TOML file.")
+@click.option("--config", default=_HERE, show_default=True, type=_FILE, help="TOML file.")
 @click.option("--time-factor", type=click.IntRange(1), help="Legal time runs N times as fast.")
 def serve(config: Path, time_factor: int | None) -> None:
     """Run a gateway until SIGTERM; prints one JSON line with its ports when it is ready."""
@@ -144,7 +145,7 @@ def log(
 
 
 @smgw.command()
-@click.option("--config", required=True, type=_FILE, help="TOML file of the gateway.")
+@click.option("--config", default=_HERE, show_default=True, type=_FILE, help="TOML file.")
 @click.option("--month", required=True, metavar="YYYY-MM", help="A month of local time.")
 @click.option("--gaps", type=click.IntRange(0), default=0, help="Due times without a reading.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the simulated load.")
@@ -183,12 +184,11 @@ def _look(config: Path | None, state: Path | None) -> "Look":
     from clsbench.smgw.config import load_config
     from clsbench.smgw.looking import Look
 
-    if (config is None) == (state is None):
-        raise click.UsageError("give --config FILE or --state DIR")
-    folder = state if config is None else load_config(config).smgw.state_dir
-    if folder is None:
-        raise click.UsageError("give --config FILE or --state DIR")
-    return Look(folder, now_ms())
+    if config is not None and state is not None:
+        raise click.UsageError("give --config FILE or --state DIR, not both")
+    if state is None:
+        state = load_config(config or _HERE).smgw.state_dir
+    return Look(state, now_ms())
 
 
 def _give(document: Any, as_json: bool, show: Any) -> None:
