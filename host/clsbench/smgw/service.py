@@ -22,6 +22,7 @@ from clsbench.smgw.core import cms
 from clsbench.smgw.core.profiles import Endpoint, Profiles, TafProfile
 from clsbench.smgw.core.rights import Caller, Refusal, Rights, Target
 from clsbench.smgw.exchange import Exchange
+from clsbench.smgw.han.announcement import Announcement
 from clsbench.smgw.han.building import build_han
 from clsbench.smgw.han.resources import ClsResources
 from clsbench.smgw.history import ProfileHistory
@@ -72,6 +73,7 @@ class Gateway:
         runs += [self._management.run(), self.tariffs.run()]
         runs += [delivery.run() for delivery in self._deliveries.values()]
         self._tasks = [asyncio.create_task(run) for run in runs]
+        await self._announcement.start(port)
         self._journal.system("start", self.profiles.smgw_id, "gateway started")
         self._journal.event("SMGW", "SMGW", "state", "start", detail={"han_port": port})
         return {"han": port}
@@ -90,6 +92,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """Ends everything; what was taken on is written before this returns."""
+        await self._announcement.close()
         await self._han.close()
         for task in self._tasks:
             task.cancel()
@@ -143,6 +146,7 @@ class Gateway:
             config.time_state(),
             sign,
         )
+        self._announcement = Announcement(config.han.mdns, config.han.host, profiles.smgw_id)
         self._readers = line_readers(
             config.lmn,
             clock,

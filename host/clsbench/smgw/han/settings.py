@@ -44,7 +44,8 @@ class HanSection(roleconfig.Endpoint):
     curve: of the key agreement; certificates of control boxes must lie on it too. dialects:
     interfaces of makers, beside that of the BSI. quirks: name of a quirk profile; quirks_file:
     one of one's own. lock_tries wrong passwords of one log-in from one address lock it there
-    for lock_s; requests_per_min: of one person.
+    for lock_s; requests_per_min: of one person. mdns: name or address of the network interface
+    on which the HAN is announced, "" for none.
     """
 
     curve: Curve = "prime256v1"
@@ -54,6 +55,7 @@ class HanSection(roleconfig.Endpoint):
     lock_tries: int = Field(default=5, ge=1, le=1000)
     lock_s: float = Field(default=300, gt=0, le=86_400)
     requests_per_min: int = Field(default=600, ge=1, le=1_000_000)
+    mdns: str = ""
 
     def quirk_profile(self) -> Quirks:
         """The quirks named. Raises BadInput."""
