@@ -58,10 +58,13 @@ def _run(script, folder, environment):
 def test_the_commands_of_the_document_work_as_they_stand(place):
     top, port, environment = place
     blocks = [(kind, text.replace("8443", str(port))) for kind, text in BLOCK.findall(DOC)]
-    (set_up,) = [text for kind, text in blocks if kind != "ask"]
+    (set_up,) = [text for kind, text in blocks if not kind]
+    (person,) = [text for kind, text in blocks if kind == "person"]
+    (alice,) = [text for kind, text in blocks if kind == "alice"]
     assert set_up.endswith(SERVE)
     _run(set_up.removesuffix(SERVE), top, environment)
     folder = top / "build" / "han-client"
+    _run(person, folder, environment)
     serving = subprocess.Popen(
         ["clsbench", *SERVE.split()[1:]],
         cwd=folder,
@@ -77,6 +80,7 @@ def test_the_commands_of_the_document_work_as_they_stand(place):
             "role": "smgw",
             "ports": {"han": port},
         }
+        assert json.loads(_run(alice, folder, environment))["children"] == []
         asked = _run("".join(text for kind, text in blocks if kind == "ask"), folder, environment)
     finally:
         serving.send_signal(signal.SIGTERM)

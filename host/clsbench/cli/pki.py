@@ -10,7 +10,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from clsbench.errors import BadInput, PeerRefused
 from clsbench.pki import files
-from clsbench.pki.layout import DEFAULT_CLS, DEFAULT_EMT, DEFAULT_GWA, DEFAULT_SMGW, Pki
+from clsbench.pki.layout import (
+    DEFAULT_CLS,
+    DEFAULT_EMT,
+    DEFAULT_GWA,
+    DEFAULT_SMGW,
+    PERSON_ROLES,
+    Pki,
+)
 from clsbench.pki.names import CA, UNREADABLE, cn_of, fingerprint, purpose_of, split_cn
 
 _COLUMNS = ("role", "purpose", "cn", "curve", "valid_until", "state", "fingerprint")
@@ -63,6 +70,35 @@ def lmn(directory: Path, device_ids: tuple[str, ...]) -> None:
         click.echo(f"{made.cert}\n{made.key}")
 
 
+@pki.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--con", "consumers", multiple=True, metavar="NAME", help="A final consumer.")
+@click.option("--srv", "technicians", multiple=True, metavar="NAME", help="A technician.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def person(
+    directory: Path, consumers: tuple[str, ...], technicians: tuple[str, ...], as_json: bool
+) -> None:
+    """Make HAN certificates for people in a PKI that is there. Prints what to put into smgw.toml:
+    the gateway knows a person by the certificate's fingerprint."""
+    if not consumers and not technicians:
+        raise click.UsageError("name a person with --con or --srv")
+    there = Pki.open(directory)
+    wanted = [("con", name) for name in consumers] + [("srv", name) for name in technicians]
+    made = []
+    for role, name in dict.fromkeys(wanted):
+        identity = there.issue_person(role, name)
+        known_by = fingerprint(files.read_certificate(identity.cert))
+        paths = {"certificate": str(identity.cert), "key": str(identity.key)}
+        made.append({"role": role, "name": name, "fingerprint": known_by} | paths)
+    if as_json:
+        click.echo(json.dumps({"persons": made}))
+        return
+    for each in made:
+        section = {"con": "consumer", "srv": "service"}[each["role"]]
+        click.echo(f"# {each['certificate']}, {each['key']}\n[[{section}]]")
+        click.echo(f'name = "{each["name"]}"\nfingerprint = "{each["fingerprint"]}"\n')
+
+
 def _print(found: Pki, as_json: bool) -> int:
     """Prints the PKI; returns 1 when a certificate is not valid now, else 0."""
     rows = [_describe(path, found.directory) for path in found.certificates()]
@@ -86,7 +122,7 @@ def _describe(path: Path, directory: Path) -> dict[str, str]:
         certificate = files.read_certificate(path)
         purpose = purpose_of(certificate)
         cn = cn_of(certificate)
-        role = "CA" if purpose == CA else split_cn(cn)[1]
+        role = "CA" if purpose == CA else _role(cn)
     except (OSError, PeerRefused, *UNREADABLE) as error:
         raise BadInput(f"{path}: not a certificate of the PKI ({error})") from error
     key = certificate.public_key()
@@ -101,6 +137,12 @@ def _describe(path: Path, directory: Path) -> dict[str, str]:
         "state": _state(certificate),
         "fingerprint": fingerprint(certificate),
     }
+
+
+def _role(cn: str) -> str:
+    """The role a name states; persons have none that a peer could claim by it."""
+    suffix = cn.rpartition(".")[2]
+    return suffix.upper() if suffix in PERSON_ROLES else split_cn(cn)[1]
 
 
 def _state(certificate: x509.Certificate) -> str:

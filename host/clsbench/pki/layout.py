@@ -4,6 +4,7 @@ DIR/root.crt.pem, sub.crt.pem, sub.key.pem, wan-trust.pem (sub-CA, root)
 DIR/gwa, DIR/smgw, DIR/emt-<name>: {tls,enc,sig}.{crt,key}.pem (certificate files: own, sub-CA)
 DIR/han: ca.crt.pem, ca.crt.der, ca.key.pem, smgw.{crt,key}.pem
 DIR/cls-<cls_id>: cls.{crt,key}.{pem,der}
+DIR/con-<name>, DIR/srv-<name>: con.{crt,key}.pem, srv.{crt,key}.pem (persons in the HAN, P-256)
 
 The root's key is used once and never written: a new sub-CA means a new PKI.
 """
@@ -42,6 +43,8 @@ DEFAULT_CLS = "ETST0020000017"
 _OWN_FILES = {"root.crt.pem", "sub.crt.pem", "sub.key.pem", "wan-trust.pem", "gwa", "smgw", "han"}
 _EMT = "emt-"
 _CLS = "cls-"
+PERSON_ROLES = ("con", "srv")  # final consumer, service technician
+_PREFIXES = (_EMT, _CLS, *(f"{role}-" for role in PERSON_ROLES))
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,25 @@ class Pki:
         files.write_key(folder / "cls.key.der", issued.key, Encoding.DER)
         return self.cls_files(cls_id)
 
+    def issue_person(self, role: str, name: str, span: Validity | None = None) -> Identity:
+        """Adds a person's HAN certificate; role: one of PERSON_ROLES. The gateway knows it by its
+        fingerprint, the name is for people. Raises BadInput when it exists already."""
+        folder = self._new_folder(f"{role}-", check_party_name(name))
+        cn = f"{name}.{role}"
+        issued = authority.new_end(
+            cn, TLS, span or _end_span(None), self._han_ca(), dns_name=cn.lower()
+        )
+        _write_identity(_identity(folder, role), issued)
+        return _identity(folder, role)
+
+    def persons(self) -> list[Identity]:
+        """The HAN certificates of persons, consumers first."""
+        return [
+            _identity(self.directory / f"{role}-{name}", role)
+            for role in PERSON_ROLES
+            for name in self._folders(f"{role}-")
+        ]
+
     def issue_wan_to(
         self, folder: Path, cn: str, purpose: str = TLS, span: Validity | None = None
     ) -> Identity:
@@ -185,7 +207,8 @@ class Pki:
         for folder in (self.gwa, self.smgw, *map(self.emt, self.emt_names)):
             found += [folder.tls.cert, folder.enc.cert, folder.sig.cert]
         found.append(self.smgw_han.cert)
-        return found + [self.cls(cls_id).cert for cls_id in self.cls_ids]
+        found += [self.cls(cls_id).cert for cls_id in self.cls_ids]
+        return found + [person.cert for person in self.persons()]
 
     def _found(self, start: datetime | None) -> None:
         """Writes authorities, GWA and SMGW into the empty directory."""
@@ -312,7 +335,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
     if not target.is_dir() or target.is_symlink():
         raise BadInput(f"{target}: exists and is no directory. Choose another with --out")
     names = {path.name for path in target.iterdir()}
-    strange = sorted(n for n in names - _OWN_FILES if not n.startswith((_EMT, _CLS)))
+    strange = sorted(n for n in names - _OWN_FILES if not n.startswith(_PREFIXES))
     if strange:
         raise BadInput(
             f"{target}: holds '{strange[0]}', which no PKI has. Choose an empty directory"
