@@ -5,9 +5,9 @@ from chains import running
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from clsbench.bench.chain import ChainOptions
-from clsbench.device.provision import sign_key
+from clsbench.device.provision import public_key_file
 from clsbench.device.records import check_chain, open_record
-from clsbench.device.signed import SignatureBroken, check_signature, unwrap
+from clsbench.device.signed import SignatureBroken, check_signature, read_public_key, unwrap
 
 
 async def test_signed_records_are_delivered_and_their_signatures_hold(tmp_path):
@@ -17,8 +17,7 @@ async def test_signed_records_are_delivered_and_their_signatures_hold(tmp_path):
         held = [
             bytes.fromhex(record["sealed"]) for record in await chain.operator.device_records()
         ]
-        secret = int.from_bytes(sign_key(chain.key_file), "big")
-        public = ec.derive_private_key(secret, ec.SECP256R1()).public_key()
+        public = read_public_key(public_key_file(chain.key_file))
         stranger = ec.generate_private_key(ec.SECP256R1()).public_key()
         device = {record.seq: record.sealed for record in await run.observer.collect()}
         opened = [open_record(signed, chain.key_file.read_bytes()) for signed in held]

@@ -8,6 +8,7 @@ import click
 
 from clsbench.cli.verify_trudi import verify_trudi
 from clsbench.device.findings import TRUNCATED, Verdict
+from clsbench.device.signed import read_public_key
 from clsbench.device.verify import (
     DEVICE,
     DEVICE_SUFFIX,
@@ -39,6 +40,14 @@ from clsbench.smgw.core import cms
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Key of the device (32 bytes or 64 hex digits); once for each device.",
+)
+@click.option(
+    "--sign-key",
+    "sign_keys",
+    multiple=True,
+    metavar="PEM",
+    type=click.Path(path_type=Path),
+    help="Public key of a device that signs; every record must be signed by one of these.",
 )
 @click.option(
     "--pki",
@@ -94,6 +103,7 @@ def verify(
     urls: tuple[str, ...],
     running: bool,
     key_files: tuple[Path, ...],
+    sign_keys: tuple[Path, ...],
     pki: Path | None,
     trust: Path | None,
     as_json: bool,
@@ -126,7 +136,8 @@ def verify(
         )
     keys = [read_key(path) for path in key_files]
     verify_cms = _cms_verifier(trust or pki and pki / "wan-trust.pem")
-    verdict = verify_items(groups, keys, verify_cms, running)
+    signers = [read_public_key(path) for path in sign_keys]
+    verdict = verify_items(groups, keys, verify_cms, running, signers)
     if as_json:
         print(json.dumps(verdict.document()))
     else:

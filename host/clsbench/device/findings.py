@@ -15,6 +15,7 @@ WRONG_KEY = "wrong-key"  # no key given opens any record labelled so
 LABEL = "label"  # key id, which no seal covers, and sealed identity differ
 OTHER_DEVICE = "other-device"  # sealed for another device than the series
 NAME = "name"  # file name or column says other than the record
+SIGNATURE = "signature"  # no signature, or of none of the keys given
 GAP = "gap"
 FORK = "fork"  # one number, two records
 REPEAT = "repeat"  # one record, twice

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from clsbench.meters import catalogue
 from clsbench.pki.layout import Pki
@@ -42,14 +43,27 @@ def record_key(path: Path) -> bytes:
 
 
 def sign_key(key_file: Path) -> bytes:
-    """The device's private key for signatures, 32 bytes beside its HMAC key, made on first use."""
+    """The device's private key for signatures, 32 bytes beside its HMAC key, made on first use.
+
+    Beside it, in PEM and for everybody: the public key (`public_key_file`).
+    """
     path = key_file.with_name(key_file.stem + ".sign.key")
     if not path.exists():
         number = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(number.to_bytes(KEY_BYTES, "big"))
-    return path.read_bytes()
+    secret = path.read_bytes()
+    public = ec.derive_private_key(int.from_bytes(secret, "big"), ec.SECP256R1()).public_key()
+    public_key_file(key_file).write_bytes(
+        public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    return secret
+
+
+def public_key_file(key_file: Path) -> Path:
+    """Where the public key stands with which the device's signatures are checked."""
+    return key_file.with_name(key_file.stem + ".sign.pub.pem")
 
 
 def device_files(config: DeviceConfig, pki: Pki, key_file: Path) -> list[tuple[str, bytes]]:

@@ -4,15 +4,17 @@
 Independent of the device's code: cbor2 decodes, `cryptography` verifies.
 """
 
+from pathlib import Path
 from typing import Any
 
 import cbor2
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from clsbench.errors import ClsbenchError
+from clsbench.errors import BadInput, ClsbenchError
 
 _FIRST = 0xD2  # CBOR tag 18
 _PROTECTED = bytes.fromhex("a10126")  # {1: -7}
@@ -20,6 +22,24 @@ _PROTECTED = bytes.fromhex("a10126")  # {1: -7}
 
 class SignatureBroken(ClsbenchError):
     """A record is not signed, or by another key, or was altered; the text says which."""
+
+
+def is_signed(data: bytes) -> bool:
+    """True for a COSE_Sign1 in the device's form, whoever signed it."""
+    return _parts(data) is not None
+
+
+def read_public_key(path: Path) -> ec.EllipticCurvePublicKey:
+    """A device's public key, PEM, P-256. Raises BadInput."""
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise BadInput(f"{path}: no public key in PEM, such as NAME.sign.pub.pem") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise BadInput(f"{path}: not a key on P-256, on which devices sign")
+    return key
 
 
 def unwrap(data: bytes) -> bytes:

@@ -1,9 +1,9 @@
 """Verdicts on a set of records: each by itself, then device chains and gateway sequences.
 
-Pure: bytes in, verdicts out. Device records are sealed COSE_Mac0 (docs/wire.cddl), alone or in a
-row as a CBOR sequence (RFC 8742); gateway records are CMS SignedData around JSON. Keys and the
-signature check are handed in. What is missing behind the last record of a series cannot be seen
-from the records alone.
+Pure: bytes in, verdicts out. Device records are sealed COSE_Mac0 (docs/wire.cddl), also within a
+COSE_Sign1, alone or in a row as a CBOR sequence (RFC 8742); gateway records are CMS SignedData
+around JSON. Keys and the signature check are handed in. What is missing behind the last record of
+a series cannot be seen from the records alone.
 """
 
 import io
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cbor2
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from clsbench.device.findings import (
     TRUNCATED,
@@ -28,9 +29,12 @@ DEVICE, GATEWAY, UNKNOWN = "device", "gateway", "unknown"
 DEVICE_SUFFIX, GATEWAY_SUFFIX = ".cbor", ".cms.der"
 MAX_BYTES = 64 * 1024 * 1024  # of a file; a full ring of a device is far below
 MAX_SEALED = 1024  # of one device record
+MAX_SIGNED = MAX_SEALED + 128  # in its signature
 
-_COSE_FIRST, _DER_FIRST = 0xD1, 0x30  # CBOR tag 17; ASN.1 SEQUENCE
+_KINDS = {0xD1: DEVICE, 0xD2: DEVICE, 0x30: GATEWAY}  # CBOR tags 17, 18; ASN.1 SEQUENCE
 _SEALED_HEAD = bytes.fromhex("d18443a10105")  # every sealed record begins so
+_SIGNED_HEAD = bytes.fromhex("d28443a10126")  # or so, in a signature
+_LONGEST = {_SEALED_HEAD: MAX_SEALED, _SIGNED_HEAD: MAX_SIGNED}
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def kind_of(name: str, data: bytes) -> str:
         return DEVICE
     if name.endswith(GATEWAY_SUFFIX):
         return GATEWAY
-    return {_COSE_FIRST: DEVICE, _DER_FIRST: GATEWAY}.get(data[0] if data else -1, UNKNOWN)
+    return _KINDS.get(data[0] if data else -1, UNKNOWN)
 
 
 def verify_items(
@@ -62,14 +66,16 @@ def verify_items(
     keys: Sequence[bytes],
     verify_cms: VerifyCms,
     running: bool = False,
+    signers: Sequence[ec.EllipticCurvePublicKey] = (),
 ) -> Verdict:
     """Checks what was taken from files and tables; each group, one of them, gets a verdict.
 
     keys: HMAC keys of the devices, one per device; verify_cms raises ClsbenchError for what no
-    trusted SMGW has signed; running: the last transaction of a series may be open still.
+    trusted SMGW has signed; running: the last transaction of a series may be open still;
+    signers: public keys of devices, one of which must have signed each device record.
     """
     verdict = Verdict()
-    devices, gateways = DeviceSeries(keys), GatewaySeries(verify_cms)
+    devices, gateways = DeviceSeries(keys, signers), GatewaySeries(verify_cms)
     for group in groups:
         details, faults = [], []
         for item in group:
@@ -135,18 +141,22 @@ def _sequence(name: str, data: bytes) -> Iterator[Item]:
             yield Item(place, DEVICE, data[start:end])
             start = end
             continue
-        following = data.find(_SEALED_HEAD, start + 1)
-        end = following if following > 0 else len(data)
-        cut = end == len(data) and data.startswith(_SEALED_HEAD, start)
+        head = data[start : start + len(_SEALED_HEAD)]
+        # within a signature stands a sealed record: the next one of its own is behind both
+        heads = [_SIGNED_HEAD] if head == _SIGNED_HEAD else [_SEALED_HEAD, _SIGNED_HEAD]
+        following = [at for each in heads if (at := data.find(each, start + 1)) > 0]
+        end = min(following, default=len(data))
+        cut = end == len(data) and head in _LONGEST
         yield Item(place, TRUNCATED if cut else DEVICE, data[start:end])
         start = end
 
 
 def _end_of_record(data: bytes, start: int) -> int | None:
     """Where the sealed record that begins at `start` ends; None when none begins there."""
-    if not data.startswith(_SEALED_HEAD, start):
+    longest = _LONGEST.get(data[start : start + len(_SEALED_HEAD)])
+    if longest is None:
         return None
-    stream = io.BytesIO(data[start : start + MAX_SEALED])
+    stream = io.BytesIO(data[start : start + longest])
     try:
         cbor2.CBORDecoder(stream, read_size=1).decode()
     except (cbor2.CBORError, ValueError):

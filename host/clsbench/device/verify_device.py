@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from clsbench.device.findings import (
     ALTERED,
     FORK,
@@ -20,6 +22,7 @@ from clsbench.device.findings import (
     OTHER_DEVICE,
     REGISTER,
     REPEAT,
+    SIGNATURE,
     TIME,
     UNREADABLE,
     WRONG_KEY,
@@ -38,6 +41,7 @@ from clsbench.device.records import (
     open_record,
     read_unchecked,
 )
+from clsbench.device.signed import SignatureBroken, check_signature, is_signed
 from clsbench.device.verify_course import Step, course_findings
 
 _FILE_NAME = re.compile(r"(\d{6,})-taf(\d+)\.cbor$")
@@ -47,10 +51,12 @@ _CHAIN_KINDS = {"number": FORK, "gap": GAP, "link": LINK, "time": TIME}
 
 
 class DeviceSeries:
-    """Device records by the key that opens them."""
+    """Device records by the key that opens them. signers: public keys; where there are any, each
+    record must bear a signature of one of them."""
 
-    def __init__(self, keys: Sequence[bytes]):
+    def __init__(self, keys: Sequence[bytes], signers: Sequence[ec.EllipticCurvePublicKey] = ()):
         self._keys = keys
+        self._signers = signers
         self._by_key: dict[int, list[tuple[Place, DeviceRecord]]] = {}
 
     def take(
@@ -70,7 +76,7 @@ class DeviceSeries:
                 f"{record.cls_id}",
                 record,
             )
-        return describe(record)
+        return describe(record) + self._signature(data, record)
 
     def judged(self, finding: Finding) -> Finding:
         """Once all is read: a record that no key opens was altered where others with its label
@@ -95,6 +101,20 @@ class DeviceSeries:
             verdict.found += found
             seqs = sorted({record.seq for _place, record in own})
             verdict.series.append(Series("device", name, seqs[0], seqs[-1], len(seqs), not found))
+
+    def _signature(self, data: bytes, record: DeviceRecord) -> str:
+        """What is to be said of the record's signature. Raises Fault."""
+        if not self._signers:
+            return ", signature not checked" if is_signed(data) else ""
+        reason = ""
+        for signer in self._signers:
+            try:
+                check_signature(data, signer)
+            except SignatureBroken as error:
+                reason = str(error)
+            else:
+                return ", signed"
+        raise _fault(SIGNATURE, f"record {record.seq}: {reason}", record)
 
     def _open(self, data: bytes) -> tuple[int, DeviceRecord]:
         reason = "no key was given"
