@@ -8,6 +8,12 @@ from clsbench.bench.chain import ChainOptions
 from clsbench.device.provision import public_key_file
 from clsbench.device.records import check_chain, open_record
 from clsbench.device.signed import SignatureBroken, check_signature, read_public_key, unwrap
+from clsbench.device.verify import DEVICE, verify_items
+from clsbench.device.verify_store import database_items
+
+
+def no_cms(der):
+    raise AssertionError("no gateway record was given")
 
 
 async def test_signed_records_are_delivered_and_their_signatures_hold(tmp_path):
@@ -29,5 +35,12 @@ async def test_signed_records_are_delivered_and_their_signatures_hold(tmp_path):
                 check_signature(signed, stranger)
             with pytest.raises(SignatureBroken, match="no signature"):
                 check_signature(device[record.seq], public)
+        (store,) = tmp_path.rglob("emt.sqlite")
+        mine = [g for g in database_items(str(store)) if g[0].kind == DEVICE]
+        keys = [chain.key_file.read_bytes()]
+        verdict = verify_items(mine, keys, no_cms, running=True, signers=[public])
+        assert verdict.ok and len(mine[0]) == verdict.series[0].records >= len(held)
+        others = verify_items(mine, keys, no_cms, running=True, signers=[stranger])
+        assert {finding.kind for finding in others.found} == {"signature"}
         status = await run.ready()
         assert not any(status["restarts"].values())
