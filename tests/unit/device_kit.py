@@ -1,7 +1,7 @@
 """The device's tasks without a board: clock, meter, journal in memory, and a way to run them."""
 
 from dicamm.app.log import Log
-from dicamm.app.recorder import Recorder
+from dicamm.app.recorder import Recorder, link_of
 from dicamm.metering.legal_time import LegalTime
 from dicamm.metering.reading import taken
 from dicamm.proto.cose import Mac0
@@ -58,6 +58,9 @@ class FakeJournal:
 
     def newest_sealed(self):
         return self.read(self.newest)
+
+    def link(self):
+        return link_of(self.records[-1][1])
 
     def room(self):
         return not self.full
