@@ -1,7 +1,8 @@
 # Front door. Every target sets up what it needs into .venv first.
 .PHONY: help setup demo test lint bench torture chaos month load lock clean
 OUT ?= demo-out
-# most tests wait for sockets and serial lines, so two at a time cost little more than one
+# most tests wait for sockets and serial lines, so two at a time cost little more than one;
+# those that keep the times of a wire run alone
 JOBS ?= 2
 
 help:
@@ -23,7 +24,12 @@ demo: setup
 	.venv/bin/clsbench demo --out $(OUT) $(ARGS)
 
 test: setup
-	.venv/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+ifeq ($(strip $(ARGS)),)
+	.venv/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not wire"
+	.venv/bin/python -m pytest -m wire
+else
+	.venv/bin/python -m pytest $(ARGS)
+endif
 
 lint: setup
 	.venv/bin/ruff check .

@@ -2,9 +2,12 @@
 
 import uuid as uuidlib
 
+import pytest
 from chains import events, lone_board, until
 
 from clsbench.bench.chain import Chain, ChainOptions
+
+pytestmark = pytest.mark.wire
 
 SLOW_MS = 250  # the meter takes so long for each reply, so that a read is nearly always under way
 

@@ -7,6 +7,8 @@ from bus_kit import good_reply, run
 
 from clsbench.meters import catalogue
 
+pytestmark = pytest.mark.wire
+
 CODES = {20: "timeout", 21: "short", 29: "lost", 30: "back"}
 PROGRAM = """
 from dicamm.app.meter_task import Meter

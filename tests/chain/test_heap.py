@@ -11,6 +11,8 @@ from chains import lone_board, running, status_when
 from clsbench.bench.chain import ChainOptions
 from dicamm import codes
 
+pytestmark = pytest.mark.wire
+
 SMALL_HEAP = "256k"  # 64-bit objects: as 128 KiB on a board
 SPARE = 24 * 1024  # bytes of it that stay free, with journal, gateway and transactions
 WARM_UP, POLLS, SAMPLES = 500, 10_000, 20

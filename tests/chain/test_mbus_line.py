@@ -13,6 +13,8 @@ from clsbench.paths import firmware_dir
 from dicamm import codes
 from dicamm.proto.mbus import MbusTelegram
 
+pytestmark = pytest.mark.wire
+
 SHIM = firmware_dir().parent / "boards" / "unix" / "shim"
 WH = value_information(30, 0)
 

@@ -18,6 +18,8 @@ from clsbench.meters.master import Line, Patience, SerialMaster
 from clsbench.meters.meter_reader import MeterReader
 from clsbench.meters.probe import Prober, lines_of, make_plan, one_parity
 
+pytestmark = pytest.mark.wire
+
 COMMAND = [sys.executable, "-m", "clsbench", "meter"]
 BUSY = 6  # lines at once: the wire is slow, the machine small
 BASE = {"V": "230", "A": "5", "W": "1500", "kW": "1.5", "var": "-70", "kvar": "-0.7", "VA": "1600"}
