@@ -104,8 +104,8 @@ def test_a_store_has_one_writer(tmp_path: Path):
 
 
 @pytest.fixture
-def exchange(tmp_path: Path):
-    store = Store(tmp_path)
+def exchange(state: Path | str):
+    store = Store(state)
     yield Exchange(store)
     store.close()
 

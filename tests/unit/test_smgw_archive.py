@@ -18,8 +18,8 @@ IMPORT = "1-0:1.8.0*255"
 
 
 @pytest.fixture
-def store(tmp_path):
-    opened = Store(tmp_path)
+def store(state):
+    opened = Store(state)
     yield opened
     opened.close()
 
@@ -104,9 +104,9 @@ def test_a_log_is_read_by_time_number_level_and_count(archive, store):
     assert archive.log_entries("system")[0].user == "u"
 
 
-def test_a_second_process_may_look_while_the_gateway_writes(tmp_path, archive):
+def test_a_second_process_may_look_while_the_gateway_writes(state, archive):
     archive.add_originals(due(1))
-    looking = Archive.reading(tmp_path)
+    looking = Archive.reading(state)
     assert looking.originals(METER) == due(1)
     archive.add_originals(due(2))
     assert len(looking.originals(METER)) == 2

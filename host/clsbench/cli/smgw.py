@@ -163,7 +163,7 @@ def seed(config: Path, month: str, gaps: int, seed: int, as_json: bool) -> None:
     span = month_span(month)
     loaded = load_config(config)
     known = loaded.profiles()
-    store = Store(loaded.smgw.state_dir)
+    store = Store(loaded.smgw.state())
     try:
         ProfileHistory(store.database).apply(known, now_ms())
         store.remember("smgw-id", known.smgw_id)
@@ -186,9 +186,8 @@ def _look(config: Path | None, state: Path | None) -> "Look":
 
     if config is not None and state is not None:
         raise click.UsageError("give --config FILE or --state DIR, not both")
-    if state is None:
-        state = load_config(config or _HERE).smgw.state_dir
-    return Look(state, now_ms())
+    place = state or load_config(config or _HERE).smgw.state()
+    return Look(place, now_ms())
 
 
 def _give(document: Any, as_json: bool, show: Any) -> None:

@@ -1,21 +1,19 @@
-"""What can be looked at later, on SQLite: original list, derived registers, logs, old profiles.
+"""What can be looked at later: original list, derived registers, logs, old profiles.
 
-Same file and same rules as `store`: committed when a method returns, one thread writes.
+Same database and same rules as `store`: committed when a method returns, one thread writes.
 Reads work on a read-only connection beside a running gateway too (`Archive.reading`).
 Ranges are from (inclusive) to (exclusive), UTC milliseconds; None = open end.
 """
 
-import sqlite3
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from clsbench.smgw.core import status
 from clsbench.smgw.core.derived import Derived
 from clsbench.smgw.core.logs import LogEntry, levels_from
 from clsbench.smgw.core.originals import Original
-from clsbench.smgw.schema import FILE_NAME, open_read_only
-from clsbench.smgw.store import transaction
+from clsbench.smgw.schema import State, look_at
+from clsbench.store.database import Database, transaction
 
 DAY_MS = 86_400_000
 KEEP_MS = 460 * DAY_MS  # original list on the quarter-hour grid, and event readings
@@ -27,19 +25,19 @@ _ORIGINAL = (
     "bound_ms"
 )
 _DERIVED = "profile_id, obis, start_ms, end_ms, raw, scaler, unit, status, ptb, closed"
-_LOG = "log, number, t_ms, level, event, outcome, subject, message, user"
+_LOG = 'log, number, t_ms, level, event, outcome, subject, message, "user"'
 
 
 class Archive:
     """Original list, derived registers, logs and profile versions in the gateway's database."""
 
-    def __init__(self, database: sqlite3.Connection):
+    def __init__(self, database: Database):
         self._db = database
 
     @classmethod
-    def reading(cls, state_dir: Path) -> "Archive":
+    def reading(cls, state: State) -> "Archive":
         """For looking only, beside a running gateway. Raises EnvironmentProblem."""
-        return cls(open_read_only(state_dir / FILE_NAME))
+        return cls(look_at(state))
 
     # original list
 
@@ -85,7 +83,7 @@ class Archive:
                 "from": from_ms or 0,
                 "to": _FOREVER if to_ms is None else to_ms,
                 "period": period_ms,
-                "limit": -1 if limit is None else limit,
+                "limit": _FOREVER if limit is None else limit,
             },
         )
         return [_original(row) for row in rows]
@@ -195,7 +193,7 @@ class Archive:
                 from_number,
                 _FOREVER if to_number is None else to_number,
                 *levels,
-                -1 if count is None else count,
+                _FOREVER if count is None else count,
             ),
         )
         return [LogEntry(*row) for row in rows]
@@ -219,7 +217,8 @@ def _original(row: tuple) -> Original:
 
 def _derived_row(row: Derived) -> tuple:
     fields = {name: getattr(row, name) for name in _DERIVED.split(", ")}
-    return tuple((fields | {"status": status.to_hex(row.status)}).values())
+    written = {"status": status.to_hex(row.status), "closed": int(row.closed)}
+    return tuple((fields | written).values())
 
 
 def _derived(row: tuple) -> Derived:

@@ -4,10 +4,10 @@ Paths in it are relative to the file. Every mistake is a BadInput.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from cryptography import x509
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from clsbench import roleconfig
 from clsbench.errors import BadInput
@@ -34,19 +34,39 @@ from clsbench.smgw.config_profiles import (
 from clsbench.smgw.core.clock_state import SYNCHRONISED, TimeState
 from clsbench.smgw.core.profiles import ClsProfile, Profiles
 from clsbench.smgw.han.settings import HanSection
+from clsbench.smgw.schema import State
+from clsbench.store.database import checked_url
 
+StoreUrl = Annotated[str, AfterValidator(checked_url)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
 class SmgwSection(Strict):
-    """The gateway itself. clock: specification of the bench clock, empty = wall clock."""
+    """The gateway itself. clock: specification of the bench clock, empty = wall clock.
+
+    Its state is in `state_dir` (SQLite), or in `store`, the URL of a PostgreSQL database.
+    """
 
     id: DeviceId
-    state_dir: FilePath
+    state_dir: FilePath | None = None
+    store: StoreUrl | None = None
     event_log: FileText = ""
     clock: str = ""
     time_state: Literal["unset", "synchronised", "holdover"] = SYNCHRONISED
     time_bound_ms: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_state(self) -> Self:
+        if (self.state_dir is None) == (self.store is None):
+            raise ValueError("one of state_dir (SQLite) and store (PostgreSQL) is to be given")
+        return self
+
+    def state(self) -> State:
+        """Where the gateway's state is."""
+        found = self.store or self.state_dir
+        if found is None:
+            raise LookupError("neither state_dir nor store")
+        return found
 
 
 class GwaSection(Strict):

@@ -1,7 +1,7 @@
-"""What passes through the gateway between market participant and control box, on SQLite.
+"""What passes through the gateway between market participant and control box.
 
-Commands and their answers one way, sealed records of the control box the other. Same file,
-same rules as `store`: committed when a method returns. Opens no sealed record.
+Commands and their answers one way, sealed records of the control box the other. Same
+database, same rules as `store`: committed when a method returns. Opens no sealed record.
 """
 
 import json
@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from clsbench.device.intake import Run, acknowledged, link_fault, missing
 from clsbench.smgw.core.commands import Answer, Command
 from clsbench.smgw.core.sealed import SealedRecord, previous_of
-from clsbench.smgw.store import Store, transaction
+from clsbench.smgw.store import Store
+from clsbench.store.database import transaction
 from clsbench.store.device_records import runs_of
 
 OPEN = "open"
@@ -67,7 +68,7 @@ class Exchange:
             self._db.execute(
                 "INSERT INTO commands VALUES (?, ?, 'open', NULL, ?, NULL)"
                 " ON CONFLICT (id) DO UPDATE SET state = 'open'"
-                " WHERE state = 'expired' AND command = excluded.command",
+                " WHERE commands.state = 'expired' AND commands.command = excluded.command",
                 (command.id, json.dumps(asdict(command)), at_ms),
             )
             stored = self.command(command.id)
@@ -167,7 +168,7 @@ class Exchange:
         """Notes the acknowledgement of records of a control box."""
         with transaction(self._db):
             self._db.executemany(
-                "INSERT OR IGNORE INTO device_deliveries VALUES (?, ?, ?, ?)",
+                "INSERT INTO device_deliveries VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 [(emt, cls_id, seq, at_ms) for seq in seqs],
             )
 

@@ -1,18 +1,17 @@
-"""Which profiles were in force when: every version of each one, on SQLite.
+"""Which profiles were in force when: every version of each one, in the gateway's database.
 
 A version is made when a gateway starts with a profile that is new or differs from its latest
 version; one that is no longer configured is archived. Secrets never come in.
 """
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from datetime import date
 from typing import Any
 
 from clsbench.smgw.core.profiles import Profiles
-from clsbench.smgw.store import transaction
+from clsbench.store.database import Database, transaction
 
 _KINDS = {
     "meter": ("meters", "meter_id"),
@@ -41,7 +40,7 @@ class ProfileVersion:
 class ProfileHistory:
     """The table `profile_versions`."""
 
-    def __init__(self, database: sqlite3.Connection):
+    def __init__(self, database: Database):
         self._db = database
 
     def apply(self, profiles: Profiles, now_ms: int) -> list[str]:
@@ -71,8 +70,8 @@ class ProfileHistory:
         """Every version, by kind, name and number."""
         rows = self._db.execute(
             "SELECT kind, name, version, content, applied_ms, archived_ms FROM profile_versions"
-            " WHERE ?1 IS NULL OR kind = ?1 ORDER BY kind, name, version",
-            (kind,),
+            f"{'' if kind is None else ' WHERE kind = ?'} ORDER BY kind, name, version",
+            () if kind is None else (kind,),
         )
         return [
             ProfileVersion(kind, name, version, json.loads(content), applied_ms, archived_ms)

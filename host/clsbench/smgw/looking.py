@@ -1,12 +1,9 @@
-"""What people want to know of a gateway, from its state folder, as plain documents.
+"""What people want to know of a gateway, from its state, as plain documents.
 
-Looks only; a gateway may be running on the same folder meanwhile. Knows no output format.
+Looks only; a gateway may be running on it meanwhile. Knows no output format.
 """
 
-import fcntl
-import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from clsbench.clock import iso
@@ -15,16 +12,16 @@ from clsbench.smgw.core import status
 from clsbench.smgw.core.originals import Original
 from clsbench.smgw.core.validity import Validity
 from clsbench.smgw.history import ProfileHistory, ProfileVersion
-from clsbench.smgw.schema import FILE_NAME, LOCK_NAME, open_read_only
+from clsbench.smgw.schema import State, is_running, look_at
 
 
 class Look:
-    """A look into a state folder. Raises EnvironmentProblem when no gateway ever ran there."""
+    """A look into a state. Raises EnvironmentProblem when no gateway ever ran there."""
 
-    def __init__(self, state_dir: Path, now_ms: int):
-        self._state_dir = state_dir
+    def __init__(self, state: State, now_ms: int):
+        self._state_at = state
         self._now_ms = now_ms
-        self._db = open_read_only(state_dir / FILE_NAME)
+        self._db = look_at(state)
         self.archive = Archive(self._db)
         self.history = ProfileHistory(self._db)
 
@@ -32,15 +29,16 @@ class Look:
         """The gateway as a whole."""
         facts = dict(self._db.execute("SELECT name, value FROM facts").fetchall())
         records = self._db.execute(
-            "SELECT profile_id, count(*), max(seq) FROM gateway_records GROUP BY profile_id"
+            "SELECT profile_id, count(*), max(seq) FROM gateway_records"
+            " GROUP BY profile_id ORDER BY profile_id"
         )
         (waiting,) = self._db.execute(
             "SELECT count(*) FROM deliveries WHERE delivered_ms IS NULL"
         ).fetchone()
         return {
             "smgw_id": facts.get("smgw-id"),
-            "state_dir": str(self._state_dir),
-            "running": _locked(self._state_dir / LOCK_NAME),
+            "state_dir": str(self._state_at),
+            "running": is_running(self._state_at, self._db),
             "meters": len(self._of_kind("meter")),
             "records": [
                 {"profile_id": profile_id, "count": count, "last_seq": seq}
@@ -139,17 +137,3 @@ def _reading(row: Original) -> dict[str, Any]:
         "status": status.to_hex(row.status),
         "told": status.names(row.status),
     }
-
-
-def _locked(path: Path) -> bool:
-    try:
-        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(lock)
-    return False

@@ -1,7 +1,8 @@
 """The gateway's database: its tables, their versions, and how it is opened.
 
-One process writes (a lock file sees to it), in WAL mode, and a commit returns only after the
-data is on the disk. A later version appends a script to MIGRATIONS and changes none.
+One process writes (a lock sees to it), and a commit returns only after the data is on the disk.
+A later version appends a script to MIGRATIONS and changes none; PostgreSQL gets the same scripts
+by `Postgres.migrate`.
 """
 
 import fcntl
@@ -10,9 +11,12 @@ import sqlite3
 from pathlib import Path
 
 from clsbench.errors import EnvironmentProblem
+from clsbench.store.database import Database, DatabaseFailure, Postgres
 
 FILE_NAME = "smgw.sqlite"
 LOCK_NAME = "smgw.lock"
+
+State = Path | str  # a folder (SQLite), or the URL of a PostgreSQL database
 
 _VERSION_1 = """
 CREATE TABLE sequences (          -- the last number given out; never goes back
@@ -162,6 +166,44 @@ CREATE INDEX originals_by_time ON originals (meter, at_ms, id);
 MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 
 
+def open_state(state: State) -> tuple[Database, int | None]:
+    """The state for this process alone, brought to the newest version; and the folder's lock.
+
+    On PostgreSQL the session is the lock. Raises EnvironmentProblem.
+    """
+    if isinstance(state, str):
+        return open_postgres(state), None
+    lock = lock_state_dir(state)
+    try:
+        return open_database(state / FILE_NAME), lock
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def look_at(state: State) -> Database:
+    """The state for looking only, beside a running gateway. Raises EnvironmentProblem."""
+    if not isinstance(state, str):
+        return open_read_only(state / FILE_NAME)
+    database = Postgres(state, read_only=True)
+    try:
+        version = database.version()
+        if not version:
+            raise EnvironmentProblem(f"{database.name}: no tables; has a gateway ever run there?")
+        _check_readable(database.name, version)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def is_running(state: State, database: Database) -> bool:
+    """Whether a gateway writes to the state that `look_at` opened."""
+    if isinstance(database, Postgres):
+        return database.locked()
+    return _locked(Path(state) / LOCK_NAME)
+
+
 def lock_state_dir(state_dir: Path) -> int:
     """Takes the directory for this process; returns the lock's file descriptor.
 
@@ -205,6 +247,26 @@ def open_database(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlit
     return connection
 
 
+def open_postgres(url: str, migrations: tuple[str, ...] = MIGRATIONS) -> Postgres:
+    """The database at `url`, locked and brought to the newest version.
+
+    Raises EnvironmentProblem where it cannot be reached, is in use, or is of a newer version.
+    """
+    database = Postgres(url)
+    try:
+        database.lock()
+        version = _known(database.version(), database.name, migrations)
+        for number, script in enumerate(migrations[version:], version + 1):
+            database.migrate(script, number)
+    except DatabaseFailure as error:
+        database.close()
+        raise EnvironmentProblem(f"{error}; may this user create tables there?") from error
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
 def open_read_only(path: Path) -> sqlite3.Connection:
     """The database at `path` for looking at it, while a gateway may be writing to it.
 
@@ -215,21 +277,46 @@ def open_read_only(path: Path) -> sqlite3.Connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.DatabaseError as error:
         raise EnvironmentProblem(f"{path}: {error}; has a gateway ever run there?") from error
-    if version != len(MIGRATIONS):
+    try:
+        _check_readable(path, version)
+    except EnvironmentProblem:
         connection.close()
-        raise EnvironmentProblem(
-            f"{path} has schema version {version}, this program reads {len(MIGRATIONS)}; "
-            "start the gateway of this version once"
-        )
+        raise
     return connection
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, migrations: tuple[str, ...]) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+def _check_readable(name: object, version: int) -> None:
+    if version != len(MIGRATIONS):
+        raise EnvironmentProblem(
+            f"{name} has schema version {version}, this program reads {len(MIGRATIONS)}; "
+            "start the gateway of this version once"
+        )
+
+
+def _known(version: int, name: object, migrations: tuple[str, ...]) -> int:
     if version > len(migrations):
         raise EnvironmentProblem(
-            f"{path} has schema version {version}, this program knows {len(migrations)}; "
+            f"{name} has schema version {version}, this program knows {len(migrations)}; "
             "use the newer program"
         )
+    return version
+
+
+def _locked(path: Path) -> bool:
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, migrations: tuple[str, ...]) -> None:
+    version = _known(connection.execute("PRAGMA user_version").fetchone()[0], path, migrations)
     for number, script in enumerate(migrations[version:], version + 1):
         connection.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")

@@ -48,7 +48,7 @@ class Gateway:
         self._clock = BenchClock.from_spec(config.smgw.clock)
         self.profiles = config.profiles()
         self._events = EventLog(config.smgw.event_log or None, self._clock, "smgw")
-        self.store = Store(config.smgw.state_dir)
+        self.store = Store(config.smgw.state())
         self.archive = Archive(self.store.database)
         self._history = ProfileHistory(self.store.database)
         self.worker = StoreWorker(asyncio.get_running_loop())

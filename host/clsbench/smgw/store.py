@@ -1,4 +1,4 @@
-"""What the gateway must not forget, on SQLite; what a method wrote is committed on return.
+"""What the gateway must not forget; what a method wrote is committed on return.
 
 Sequence numbers are given out in the transaction that stores what they number, so that a
 process killed at any instant loses nothing committed and uses no number twice. Knows rows
@@ -8,17 +8,16 @@ writes (`worker.StoreWorker`).
 
 import json
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from clsbench.smgw.core.logs import SYSTEM_LOG, LogEntry
 from clsbench.smgw.core.readings import OriginalReading, Value
 from clsbench.smgw.core.taf16 import Announcement, check_repeat
-from clsbench.smgw.schema import FILE_NAME, lock_state_dir, open_database
+from clsbench.smgw.schema import State, open_state
+from clsbench.store.database import Database, transaction
 
 MAX_READINGS = 20_000  # original readings kept per meter
 TRIM_EVERY = 100  # readings added between two trims
@@ -59,21 +58,20 @@ class Outgoing:
 
 
 class Store:
-    """The gateway's state in `state_dir`, for one process. Raises EnvironmentProblem."""
+    """The gateway's state in a folder or on a server, for one process.
 
-    def __init__(self, state_dir: Path):
+    Raises EnvironmentProblem.
+    """
+
+    def __init__(self, state: State):
         self._untrimmed = TRIM_EVERY
-        self._lock = lock_state_dir(state_dir)
-        try:
-            self._db = open_database(state_dir / FILE_NAME)
-        except BaseException:
-            os.close(self._lock)
-            raise
+        self._db, self._lock = open_state(state)
 
     def close(self) -> None:
         """Gives the state back; the store is of no use afterwards."""
         self._db.close()
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
 
     def fact(self, name: str) -> str | None:
         """A remembered single value."""
@@ -82,7 +80,11 @@ class Store:
 
     def remember(self, name: str, value: str) -> None:
         """Remembers a single value in place of the earlier one."""
-        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+        self._db.execute(
+            "INSERT INTO facts VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, value),
+        )
 
     # readings
 
@@ -254,8 +256,8 @@ class Store:
     # for the sibling stores of this database
 
     @property
-    def database(self) -> sqlite3.Connection:
-        """The connection, for `exchange.Exchange`, which keeps its tables in the same file."""
+    def database(self) -> Database:
+        """The connection, for `exchange.Exchange`, which keeps its tables in the same place."""
         return self._db
 
     @contextmanager
@@ -269,22 +271,22 @@ class Store:
         seq = self._next(f"record/{draft.profile_id}")
         content, cms = draft.build(seq)
         row = (draft.profile_id, seq, uuid, event, due_ms, draft.captured_ms, content, cms)
-        added = self._db.execute(
+        record_id = self._db.execute(
             "INSERT INTO gateway_records"
             " (profile_id, seq, uuid, event, due_ms, captured_ms, content, cms)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
             row,
-        )
+        ).fetchone()[0]
         self._db.executemany(
             "INSERT INTO deliveries VALUES (?, ?, NULL)",
-            [(added.lastrowid, emt) for emt in draft.emts],
+            [(record_id, emt) for emt in draft.emts],
         )
         return Written(draft.profile_id, seq, draft.captured_ms, content)
 
     def _next(self, name: str) -> int:
         return self._db.execute(
             "INSERT INTO sequences VALUES (?, 1)"
-            " ON CONFLICT (name) DO UPDATE SET last = last + 1 RETURNING last",
+            " ON CONFLICT (name) DO UPDATE SET last = sequences.last + 1 RETURNING last",
             (name,),
         ).fetchone()[0]
 
@@ -295,18 +297,6 @@ class Store:
                 " original_readings WHERE meter = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
                 (*meter, MAX_READINGS),
             )
-
-
-@contextmanager
-def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """Everything within is committed together, or nothing is."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
 
 
 def _values(text: str) -> tuple[Value, ...]:

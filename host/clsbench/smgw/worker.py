@@ -4,12 +4,12 @@ Calls run in the order given. Knows no tables.
 """
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from clsbench.errors import EnvironmentProblem
+from clsbench.store.database import FAILURES
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,9 +43,9 @@ class StoreWorker:
 
     def _check(self, done: Future) -> None:
         error = None if done.cancelled() else done.exception()
-        if isinstance(error, sqlite3.Error) and not self._loop.is_closed():
+        if isinstance(error, FAILURES) and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._break, error)
 
-    def _break(self, error: sqlite3.Error) -> None:
+    def _break(self, error: Exception) -> None:
         if not self.broken.done():
             self.broken.set_exception(EnvironmentProblem(f"gateway database: {error}"))

@@ -15,6 +15,7 @@ from typing import Any
 
 from clsbench.device.intake import Run, acknowledged, link_fault, missing
 from clsbench.errors import ClsbenchError, EnvironmentProblem
+from clsbench.store.database import Database
 
 STORED = "stored"
 REPEAT = "repeat"
@@ -27,7 +28,7 @@ CREATE TABLE IF NOT EXISTS device_records (
 """
 _RUNS = """
 SELECT min(seq), max(seq) FROM (SELECT seq, seq - row_number() OVER (ORDER BY seq) AS run
-  FROM {table} WHERE {where}) GROUP BY run ORDER BY 1
+  FROM {table} WHERE {where}) AS numbered GROUP BY run ORDER BY 1
 """
 
 
@@ -71,7 +72,7 @@ def connect(path: Path) -> sqlite3.Connection:
     return database
 
 
-def runs_of(database: sqlite3.Connection, table: str, where: str, values: tuple) -> list[Run]:
+def runs_of(database: Database, table: str, where: str, values: tuple) -> list[Run]:
     """The runs of numbers without a gap in a table's column `seq`, rising."""
     query = _RUNS.format(table=table, where=where)
     return [(row[0], row[1]) for row in database.execute(query, values)]
