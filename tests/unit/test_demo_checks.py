@@ -380,6 +380,17 @@ def test_a_reading_that_no_telegram_of_the_capture_holds_fails():
     assert not check.ok and check.detail == "differ: ['taf16-1 3']"
 
 
+@pytest.mark.parametrize(("kind", "good"), [("taf7", True), ("taf16", False)])
+def test_only_a_quarter_hour_may_be_without_a_reading_of_the_capture(kind, good):
+    contents = gateway_contents()
+    next(content for content in contents if content["type"] == kind)["values"] = []
+    check = verdict(
+        "capture_digits", gateway=gateway_records(contents), capture_values=telegrams()
+    )
+    assert check.ok is good
+    assert check.detail.endswith("1 quarter hours told as without a reading") is good
+
+
 @pytest.mark.parametrize(
     ("dwh", "shown"),
     [(0, "0.0 Wh"), (9, "0.9 Wh"), (12345, "1234.5 Wh"), (-1, "-0.1 Wh"), (-12345, "-1234.5 Wh")],
