@@ -374,9 +374,8 @@ def test_of_a_capture_the_digits_are_compared_instead_of_energies():
 def test_a_reading_that_no_telegram_of_the_capture_holds_fails():
     contents = gateway_contents()
     contents[2]["values"][0]["raw"] += 1
-    check = verdict(
-        "capture_digits", gateway=gateway_records(contents), capture_values=telegrams()
-    )
+    records = gateway_records(contents)
+    check = verdict("capture_digits", gateway=records, capture_values=telegrams())
     assert not check.ok and check.detail == "differ: ['taf16-1 3']"
 
 
@@ -384,8 +383,8 @@ def test_a_reading_that_no_telegram_of_the_capture_holds_fails():
 def test_only_a_quarter_hour_may_be_without_a_reading_of_the_capture(kind, good):
     contents = gateway_contents()
     next(content for content in contents if content["type"] == kind)["values"] = []
-    records, sent = gateway_records(contents), telegrams()
-    check = verdict("capture_digits", gateway=records, capture_values=sent)
+    records = gateway_records(contents)
+    check = verdict("capture_digits", gateway=records, capture_values=telegrams())
     assert check.ok is good and ("told as without a reading" in check.detail) is good
 
 
