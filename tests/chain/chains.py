@@ -81,6 +81,11 @@ class Run:
         self._reader.poll()
         self._chapter = []
 
+    def switched(self) -> list[dict]:
+        """The gateway's records of begins and ends: not that of the start, no quarter hours."""
+        records = self.told("record.written")
+        return [each for each in records if each["detail"].get("event") in ("begin", "end")]
+
     def told(self, name: str) -> list[dict[str, Any]]:
         """Events of this name since `mark`."""
         self._chapter += self._reader.poll()

@@ -47,7 +47,7 @@ async def test_what_a_cls_sends_malformed_is_answered_and_told(run, request_byte
     heads = [line for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.")]
     assert status in heads[-1] and reason.encode() in answer, answer
     await run.fault("han.refused", reason)
-    assert not run.told("record.written") and not run.relay_closed
+    assert not run.switched() and not run.relay_closed
 
 
 async def test_a_body_that_breaks_off_is_no_event(run):

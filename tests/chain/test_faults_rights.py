@@ -180,7 +180,7 @@ async def test_a_cls_may_not_announce_the_event_of_another(run):
     answer = await run.ask_han(http("POST", "/smgw/cls/v1/fas/event", body))
     assert b" 403 " in answer.split(b"\r\n")[0] and b"may not act for" in answer
     await run.fault("han.refused", "may not act for")
-    assert not run.told("record.written") and not run.relay_closed
+    assert not run.switched() and not run.relay_closed
 
 
 @pytest.mark.parametrize("profile", ["taf16-nobody", "taf7-rod"])
