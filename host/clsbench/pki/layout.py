@@ -274,7 +274,7 @@ class Pki:
 
     def _folder(self, prefix: str, name: str, option: str) -> Path:
         folder = self.directory / f"{prefix}{name}"
-        if name not in self._folders(prefix):
+        if not folder.is_dir():
             raise BadInput(
                 f"{folder}: this PKI has no certificate for '{name}'. "
                 f"Make one with: clsbench pki init --out DIR {option} {name}"
