@@ -31,6 +31,13 @@ class RoleProcess:
         """True while the process runs."""
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def pid(self) -> int:
+        """The process's number. Raises EnvironmentProblem before `start`."""
+        if self._process is None:
+            raise EnvironmentProblem(f"{self.role} was not started")
+        return self._process.pid
+
     async def start(self) -> dict[str, int]:
         """Starts the process and returns its ports when it is ready. Raises EnvironmentProblem."""
         with self.log_file.open("ab") as log:

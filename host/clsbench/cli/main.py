@@ -17,6 +17,7 @@ _COMMANDS = {
     "doctor": "clsbench.cli.doctor:doctor",
     "emt": "clsbench.cli.emt:emt",
     "gwa": "clsbench.cli.gwa:gwa",
+    "load": "clsbench.cli.load:load",
     "log": "clsbench.cli.board:log",
     "meter": "clsbench.cli.meter:meter",
     "pki": "clsbench.cli.pki:pki",

@@ -15,7 +15,10 @@ from typing import TypeVar, cast
 
 from clsbench.errors import EnvironmentProblem, PeerRefused, PeerSilent
 from clsbench.net.tls import Peer, alert_socket, peer_of
+from clsbench.net.tls_buffers import shrink_read_buffers
 from clsbench.net.tls_reasons import TIMED_OUT, is_refusal, is_timeout, reason_of
+
+shrink_read_buffers()
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 

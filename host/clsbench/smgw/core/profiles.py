@@ -73,6 +73,7 @@ class Profiles:
     def __post_init__(self) -> None:
         for kind, (name, key) in _KEYS.items():
             self._by_kind[kind] = _index(kind, key, getattr(self, name))
+        self._by_kind["pin"] = {cls.fingerprint: cls for cls in reversed(self.cls)}
         self._check_logins()
         for emt in self.emts:
             for cls_id in emt.cls_ids:
@@ -107,7 +108,7 @@ class Profiles:
 
     def cls_by_fingerprint(self, fingerprint: str) -> ClsProfile | None:
         """The profile that pins this certificate, if there is one."""
-        return next((cls for cls in self.cls if cls.fingerprint == fingerprint), None)
+        return self._by_kind["pin"].get(fingerprint)
 
     def emt(self, name: str) -> EmtProfile | None:
         """The profile of the market participant with this name, if there is one."""

@@ -4,6 +4,7 @@ Knows certificates and profiles. A person's certificate is known by its fingerpr
 profile, whatever name it carries.
 """
 
+import hashlib
 import ssl
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from cryptography import x509
 
 from clsbench.errors import PeerRefused
 from clsbench.net.tls import Identity, han_server, peer_of
-from clsbench.pki.names import UNREADABLE, Peer, cn_of, fingerprint
+from clsbench.pki.names import UNREADABLE, Peer, cn_of
 from clsbench.smgw.core.profiles import Profiles
 from clsbench.smgw.han.connection import GUEST
 from clsbench.smgw.han.door import role_of
@@ -26,11 +27,11 @@ def identifier(profiles: Profiles) -> Identify:
         der = None if ssl_object is None else ssl_object.getpeercert(binary_form=True)
         if not der:
             return GUEST
+        person = profiles.person_by_fingerprint(hashlib.sha256(der).hexdigest())
+        if person is None:
+            return peer_of(ssl_object)
         try:
             certificate = x509.load_der_x509_certificate(der)
-            person = profiles.person_by_fingerprint(fingerprint(certificate))
-            if person is None:
-                return peer_of(ssl_object)
             return Peer(cn_of(certificate), person.name, role_of(person), person.fingerprint)
         except UNREADABLE as error:
             raise PeerRefused(f"certificate unreadable: {error}") from error
