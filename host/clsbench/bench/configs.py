@@ -33,7 +33,7 @@ class Names:
 def gwa_toml(chain: Chain, ports: dict[str, int]) -> str:
     """The GWA administers one SMGW and lets one aEMT ask for a channel to it."""
     names = chain.names
-    return _toml(
+    return toml_text(
         [
             ("[gwa]", {"name": names.gwa, **_common(chain, "gwa")}),
             ("[pki]", {"dir": str(chain.work / "pki")}),
@@ -56,7 +56,7 @@ def emt_toml(chain: Chain, ports: dict[str, int]) -> str:
         "taf_profile": names.taf16,
     }
     foreign = {"cls_id": names.foreign_cls, "smgw_id": names.smgw, "taf_profile": names.taf16}
-    return _toml(
+    return toml_text(
         [
             ("[emt]", {"name": names.emt, "operator_socket": socket, **_common(chain, "emt")}),
             ("[pki]", {"dir": str(chain.work / "pki")}),
@@ -81,7 +81,7 @@ def smgw_toml(chain: Chain, ports: dict[str, int]) -> str:
         "final_consumer": names.final_consumer,
         "emt": names.emt,
     }
-    return _toml(
+    return toml_text(
         [
             ("[smgw]", {"id": names.smgw, **_common(chain, "smgw")}),
             ("[pki]", {"dir": str(chain.work / "pki")}),
@@ -133,7 +133,8 @@ def _common(chain: Chain, role: str) -> dict[str, str]:
     }
 
 
-def _toml(tables: Sequence[tuple[str, Mapping[str, object]]]) -> str:
+def toml_text(tables: Sequence[tuple[str, Mapping[str, object]]]) -> str:
+    """A TOML document of (header, values)."""
     lines = []
     for header, values in tables:
         lines.append(header)
