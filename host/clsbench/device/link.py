@@ -9,27 +9,28 @@ import asyncio
 import contextlib
 import itertools
 import secrets
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import cbor2
 import serial
 
+from clsbench.device.link_inbox import (
+    ACKNOWLEDGE,
+    COMMAND,
+    DETACH,
+    HAND_OVER,
+    HELLO,
+    LOGS,
+    RECORDS,
+    STATUS,
+    TIME,
+    Inbox,
+    frame,
+)
 from clsbench.device.ports import open_port
 from clsbench.errors import PeerRefused, PeerSilent
-from dicamm.proto import link_frame
 
-HELLO, TIME, COMMAND, ANSWER, RECORD, ACKNOWLEDGE, STATUS, LOG = range(1, 9)
-RECORDS, HAND_OVER, LOGS, DETACH = 10, 11, 12, 13
 _BATCH = 32
-_FIELDS = {
-    HELLO: {1, 2},
-    ANSWER: {1, 2, 3, 4},
-    RECORD: {2, 3},
-    STATUS: {1, 2},
-    LOG: {2, 3, 4},
-}
 
 
 class LinkClient:
@@ -40,18 +41,13 @@ class LinkClient:
 
     def __init__(self, port: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
         self.port = port
-        self.on_log: Callable[[int, int, list[Any]], None] | None = None
-        self.on_text: Callable[[str], None] | None = None
         self._reader = reader
         self._writer = writer
-        self._receiver = link_frame.LinkReceiver()
+        self._inbox = Inbox()
         # not from 1: an answer to a program that ended early may still be on its way
         self._numbers = itertools.count(1 + secrets.randbelow(2**29))
         self._lock = asyncio.Lock()
-        self._waiting: tuple[int, asyncio.Future[dict[int, Any]]] | None = None
-        self._records: list[tuple[int, bytes]] = []
-        self._logs: list[tuple[int, int, list[Any]]] = []
-        self._console: deque[str] = deque(maxlen=12)
+        self._waiting: asyncio.Future[dict[int, Any]] | None = None
         self._attached = False  # the device sends its log unasked
         self._task = asyncio.create_task(self._receive())
 
@@ -59,6 +55,22 @@ class LinkClient:
     async def open(cls, port: str, baud: int = 115200) -> "LinkClient":
         """Opens the port. Raises EnvironmentProblem when it cannot be opened."""
         return cls(port, *await open_port(port, baud))
+
+    @property
+    def on_log(self) -> Callable[[int, int, list[Any]], None] | None:
+        return self._inbox.on_log
+
+    @on_log.setter
+    def on_log(self, listener: Callable[[int, int, list[Any]], None] | None) -> None:
+        self._inbox.on_log = listener
+
+    @property
+    def on_text(self) -> Callable[[str], None] | None:
+        return self._inbox.on_text
+
+    @on_text.setter
+    def on_text(self, listener: Callable[[str], None] | None) -> None:
+        self._inbox.on_text = listener
 
     async def close(self) -> None:
         """Tells the device that nobody listens any more and closes the port; pending requests
@@ -101,9 +113,9 @@ class LinkClient:
         """All sealed records the device still holds, from number `first` on: (seq, bytes)."""
         found: list[tuple[int, bytes]] = []
         while True:
-            self._records.clear()
+            self._inbox.records.clear()
             await self._ask({0: RECORDS, 2: first, 3: _BATCH}, timeout_s=10.0)
-            batch = dict(self._records)  # a repeated request brings records twice
+            batch = dict(self._inbox.records)  # a repeated request brings records twice
             found += sorted(batch.items())
             if len(batch) < _BATCH:
                 return found
@@ -118,20 +130,18 @@ class LinkClient:
         which the device may let records give way, which is its gateway's affair where it has
         one, and the records it sent again: (seq, bytes).
         """
-        self._records.clear()
+        self._inbox.records.clear()
         message: dict[int, Any] = {0: ACKNOWLEDGE, 2: seq}
         if lacking:
             message[3] = [list(run) for run in lacking]
         answer = await self._ask(message, timeout_s=10.0)
-        return answer[3], sorted(dict(self._records).items())
+        return answer[3], sorted(dict(self._inbox.records).items())
 
     async def logs(self) -> list[tuple[int, int, list[Any]]]:
         """The log entries the device still holds: (mono_ms, code, arguments), oldest first."""
-        self._logs.clear()
+        self._inbox.logs.clear()
         await self._ask({0: LOGS})
-        # an entry written just before is there twice: sent by itself, and in the list
-        unique = {(entry[0], entry[1], repr(entry[2])): entry for entry in self._logs}
-        return sorted(unique.values(), key=lambda entry: entry[0])
+        return self._inbox.unique_logs()
 
     async def hand_over(self) -> None:
         """Makes the firmware end and give the port back to the REPL (the relay opens)."""
@@ -147,7 +157,7 @@ class LinkClient:
         return answer
 
     def _send(self, message: dict[int, Any]) -> None:
-        self._writer.write(link_frame.encode(cbor2.dumps(message, canonical=True)))
+        self._writer.write(frame(message))
 
     async def request(
         self, message: dict[int, Any], timeout_s: float = 3.0, tries: int = 3
@@ -160,7 +170,8 @@ class LinkClient:
         async with self._lock:
             number = next(self._numbers)
             future = asyncio.get_running_loop().create_future()
-            self._waiting = (number, future)
+            self._inbox.await_answer(number)
+            self._waiting = future
             for _ in range(tries):
                 self._send(message | {1: number})
                 done, _pending = await asyncio.wait(
@@ -173,7 +184,7 @@ class LinkClient:
             raise PeerSilent(
                 f"no DICAMM answered on {self.port} ({tries} tries, {timeout_s:g} s each). "
                 "Does the firmware run? mpremote shows the console; Ctrl-D there restarts it."
-                + "".join(f"\n  console: {line}" for line in self._console)
+                + "".join(f"\n  console: {line}" for line in self._inbox.console)
             )
 
     async def _receive(self) -> None:
@@ -181,51 +192,13 @@ class LinkClient:
             try:
                 data = await asyncio.wait_for(self._reader.read(4096), 0.25)
             except TimeoutError:
-                self._receiver.flush()
+                self._inbox.flush()
             except (OSError, serial.SerialException):
                 return
             else:
                 if not data:
                     return
-                self._receiver.feed(data)
-            while (event := self._receiver.next_event()) is not None:
-                self._take(event)
-
-    def _take_text(self, line: str) -> None:
-        if line:
-            self._console.append(line)
-            if self.on_text is not None:
-                self.on_text(line)
-
-    def _take(self, event: Any) -> None:
-        if event.kind == link_frame.LOG:
-            self._take_text(event.data.decode(errors="replace").rstrip())
-        if event.kind != link_frame.FRAME:
-            return
-        message = _message(event.data)
-        if message is None:
-            self._receiver.discarded["cbor"] = self._receiver.discarded.get("cbor", 0) + 1
-            return
-        kind = message[0]
-        if kind == RECORD:
-            self._records.append((message[2], message[3]))
-        elif kind == LOG:
-            self._logs.append((message[2], message[3], message[4]))
-            if self.on_log is not None:
-                self.on_log(message[2], message[3], message[4])
-        elif self._waiting is not None and message[1] == self._waiting[0]:
-            future = self._waiting[1]
-            if not future.done():
-                future.set_result(message)
-
-
-def _message(payload: bytes) -> dict[int, Any] | None:
-    """A message of the device, or None where the bytes are none (docs/wire.cddl)."""
-    try:
-        message = cbor2.loads(payload)
-    except (cbor2.CBORError, ValueError):
-        return None
-    if not isinstance(message, dict) or not isinstance(message.get(0), int):
-        return None
-    fields = _FIELDS.get(message[0])
-    return message if fields is not None and fields <= message.keys() else None
+                self._inbox.feed(data)
+            answer, waiting = self._inbox.answer, self._waiting
+            if answer is not None and waiting is not None and not waiting.done():
+                waiting.set_result(answer)

@@ -135,6 +135,10 @@ class UnixBoard:
         """
         self._orders.give(lambda: self._power_cut(off_s))
 
+    def reset(self) -> None:
+        """The reset button; `wait_for_boot` waits for the restart."""
+        self._orders.give(lambda: self._reset(HARD))
+
     def stop(self) -> None:
         """Cuts the supply and leaves it off until `start`."""
         self._orders.give(self._power_off)

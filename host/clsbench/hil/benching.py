@@ -1,0 +1,185 @@
+"""A DICAMM on a bench: board, meter, link, keys, and what a test asks of them.
+
+Makes the firmware and its provisioning for whatever board it is given, and brings the board
+back when it does not answer: reset, then power cut. Knows no pytest.
+"""
+
+import uuid as uuidlib
+from pathlib import Path
+from typing import Any
+
+from clsbench.device.build import build_firmware
+from clsbench.device.provision import DeviceConfig, device_files, record_key
+from clsbench.device.records import DeviceRecord, open_record
+from clsbench.errors import ClsbenchError, PeerSilent
+from clsbench.hil.board import POWER_CUT, RELAY_OBSERVER, Board, level
+from clsbench.hil.link import HilLink
+from clsbench.hil.meter import BenchMeter
+from clsbench.pki.layout import DEFAULT_CLS, DEFAULT_SMGW, Pki
+
+METER_ID = "1EAS0012345678"
+UTC_BASE_MS = 1_782_900_060_000  # a minute after a quarter hour
+BOUND_MS = 20
+READY_S = 20.0  # from a start to the first good reading of the meter
+# so bad a crystal that a test sees the time's bound grow within seconds
+DEFAULTS: dict[str, object] = {"drift_ppm": 2000}
+
+
+class Bench:
+    """work: folder for keys and compiled modules, kept for the next bench of the same session.
+
+    key: the device's HMAC key, with which a test opens records. `link` and `meter` stay the
+    same through restarts.
+    """
+
+    def __init__(self, board: Board, work: Path):
+        self.board = board
+        self.meter = BenchMeter()
+        self.link = HilLink(board)
+        self.key_file = work / "records.key"
+        self.key = record_key(self.key_file)
+        self.pki = _pki(work / "pki")
+        self.utc_shift_ms = 0
+        self._work = work
+        self._begin_s = 0.0
+
+    # power and provisioning
+
+    def start(self, **settings: object) -> None:
+        """Puts firmware and provisioning on the board and waits until it is of use."""
+        firmware = build_firmware(self.board.firmware, self._work / "firmware")
+        self.board.start(firmware + device_files(self._config(settings), self.pki, self.key_file))
+        self.board.uart(self.board.wiring.bus_uart).connect(self.meter)
+        self._begin_s = self.board.now()
+        self.ready()
+
+    def configure(self, **settings: object) -> None:
+        """Other settings (keys of config.json beside the defaults), and a restart with them."""
+        files = dict(device_files(self._config(settings), self.pki, self.key_file))
+        self.to_repl()
+        self.board.repl(
+            f"with open('/config.json', 'wb') as f:\n    f.write({files['config.json']!r})\n"
+        )
+        self.board.reset()
+        self.ready()
+
+    def to_repl(self) -> None:
+        """The firmware hands the console over."""
+        self.link.hand_over()
+        self.board.sleep(0.3)
+
+    def ready(self, deadline_s: float = READY_S) -> dict[str, Any]:
+        """Waits for an answer and a good reading, sets the time; the device's status."""
+        self.board.wait(self._greets, deadline_s, "the DICAMM's hello")
+        self.set_time()
+        return self.status_when(lambda status: status["meter"]["healthy"], deadline_s)
+
+    def recover(self) -> str:
+        """Has the device answer, by ever harder means; which one it took ("" for none).
+
+        Raises PeerSilent when it is beyond the bench's means.
+        """
+        self.meter.heal()
+        means = [("", lambda: None), ("reset", self.board.reset)]
+        if POWER_CUT in self.board.caps:
+            means.append(("power cut", lambda: self.board.power_cut(0.5)))
+        failure = ""
+        for name, act in means:
+            try:
+                act()
+                self.ready()
+            except ClsbenchError as error:
+                failure = str(error)
+            else:
+                return name
+        raise PeerSilent(f"board {self.board.name} is beyond recovery: {failure}")
+
+    def _greets(self) -> bool:
+        try:
+            self.link.hello(timeout_s=0.5, tries=1)
+        except PeerSilent:
+            return False
+        return True
+
+    # time
+
+    def utc_ms(self) -> int:
+        """The bench's UTC, by the board's own clock."""
+        return UTC_BASE_MS + self.utc_shift_ms + round((self.board.now() - self._begin_s) * 1000)
+
+    def set_time(self, bound_ms: int = BOUND_MS) -> None:
+        """Gives the device the bench's UTC."""
+        self.link.set_time(self.utc_ms(), bound_ms)
+
+    # what a test asks
+
+    @property
+    def relay_closed(self) -> bool:
+        """What the bench sees of the relay, or the device's word where it sees none."""
+        if RELAY_OBSERVER in self.board.caps:
+            return bool(level(self.board.pin(self.board.wiring.relay)))
+        return self.link.status()["relay_closed"]
+
+    def begin(self, uuid: bytes | None = None, text: str = "hil") -> bytes:
+        """Begins a transaction; its UUID."""
+        uuid = uuid or uuidlib.uuid4().bytes
+        code, seq, words = self.link.command("begin", uuid, text, self.utc_ms())
+        assert code == 0 and seq, (code, words)
+        return uuid
+
+    def end(self, uuid: bytes) -> None:
+        """Ends it."""
+        code, seq, words = self.link.command("end", uuid, "hil", self.utc_ms())
+        assert code == 0 and seq, (code, words)
+
+    def transaction(self) -> bytes:
+        """A begin and an end; their UUID."""
+        uuid = self.begin()
+        self.end(uuid)
+        return uuid
+
+    def records(self, first: int = 1) -> list[DeviceRecord]:
+        """The records still on the device, opened with the key. Raises SealBroken."""
+        return [open_record(sealed, self.key) for _, sealed in self.link.records(first)]
+
+    def records_of(self, uuid: bytes) -> list[DeviceRecord]:
+        """Those of one transaction or event."""
+        text = str(uuidlib.UUID(bytes=uuid))
+        return [record for record in self.records() if record.uuid == text]
+
+    def newest(self) -> int:
+        """The highest number of a record on the device."""
+        return self.link.status()["journal"]["newest"]
+
+    def status_when(self, claim: Any, deadline_s: float = READY_S) -> dict[str, Any]:
+        """The first status of which `claim` is true. Raises PeerSilent with the last one."""
+        end = self.board.now() + deadline_s
+        while not claim(status := self.link.status()):
+            if self.board.now() >= end:
+                raise PeerSilent(f"status did not become as wanted in {deadline_s:g} s: {status}")
+            self.board.sleep(0.1)
+        return status
+
+    def until(self, predicate: Any, deadline_s: float, what: str) -> Any:
+        """As `Board.wait`, and takes meanwhile what the device says."""
+
+        def reached() -> Any:
+            self.link.pump()
+            return predicate()
+
+        return self.board.wait(reached, deadline_s, what)
+
+    def _config(self, settings: dict[str, object]) -> DeviceConfig:
+        return DeviceConfig(
+            device_id=DEFAULT_CLS,
+            cls_id=DEFAULT_CLS,
+            meter_id=METER_ID,
+            extra=DEFAULTS | settings,
+        )
+
+
+def _pki(directory: Path) -> Pki:
+    """The bench's test PKI, made on first use."""
+    if (directory / "han").is_dir():
+        return Pki.open(directory)
+    return Pki.init(directory, smgw_id=DEFAULT_SMGW, cls_ids=[DEFAULT_CLS])
