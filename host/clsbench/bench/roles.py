@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from clsbench.errors import EnvironmentProblem
@@ -16,14 +17,16 @@ _STOP_S = 5.0
 class RoleProcess:
     """`clsbench <role> serve --config FILE`. Standard error goes to `log_file`.
 
+    before: what stands before the command, as `nice`; it must become the command itself.
     ports: what the role said it listens on, after `start`.
     """
 
-    def __init__(self, role: str, config: Path, log_file: Path):
+    def __init__(self, role: str, config: Path, log_file: Path, before: Sequence[str] = ()):
         self.role = role
         self.config = config
         self.log_file = log_file
         self.ports: dict[str, int] = {}
+        self._before = before
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -42,6 +45,7 @@ class RoleProcess:
         """Starts the process and returns its ports when it is ready. Raises EnvironmentProblem."""
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
+                *self._before,
                 sys.executable,
                 "-m",
                 "clsbench",

@@ -62,7 +62,7 @@ class LoadBench:
 
     async def run(self) -> Result:
         """The figures. Raises EnvironmentProblem, PeerRefused, PeerSilent."""
-        _allow_descriptors(self._plan.boxes + WARM_UP)
+        allow_descriptors(self._plan.boxes + WARM_UP)
         self._progress.phase("certificates", self._plan.boxes)
         population = populate(self._work, self._plan.boxes, self._progress.step)
         gateway = await self._start(population)
@@ -212,8 +212,11 @@ def _findings(seqs: list[int], found: Stored) -> list[str]:
     return told
 
 
-def _allow_descriptors(boxes: int) -> None:
-    """One for each session, here and, inherited, in the gateway."""
+def allow_descriptors(boxes: int) -> None:
+    """Open files: one for each session, here and, inherited, in the gateway.
+
+    Raises EnvironmentProblem where the system forbids it.
+    """
     wanted = boxes + DESCRIPTORS_BESIDE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft >= wanted:

@@ -1,0 +1,53 @@
+"""The peer of the sessions benchmark: asyncio's own TLS server, which does nothing but echo.
+
+    python tools/bench/sessions_peer.py PKI_DIR
+
+Same certificates, version, suites and curve as the gateway's HAN. Prints its port.
+"""
+
+import asyncio
+import ssl
+import sys
+from pathlib import Path
+
+from clsbench.net.tls import HAN_CURVE, SUITES
+from clsbench.pki.layout import Pki
+
+
+class Echo(asyncio.Protocol):
+    """Sends back what comes."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The transport to answer on."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes to send back."""
+        self._transport.write(data)
+
+
+def context(pki: Pki) -> ssl.SSLContext:
+    """A plain context with the rules of the HAN."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.minimum_version = made.maximum_version = ssl.TLSVersion.TLSv1_2
+    made.verify_mode = ssl.CERT_REQUIRED
+    made.set_ciphers(":".join(SUITES))
+    made.set_ecdh_curve(HAN_CURVE)
+    made.options |= ssl.OP_NO_TICKET
+    made.load_verify_locations(pki.han_trust)
+    made.load_cert_chain(pki.smgw_han.cert, pki.smgw_han.key)
+    return made
+
+
+async def main(folder: str) -> None:
+    """Serves until it is killed."""
+    loop = asyncio.get_running_loop()
+    made = context(Pki.open(Path(folder)))
+    server = await loop.create_server(Echo, "127.0.0.1", 0, ssl=made, backlog=128)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
