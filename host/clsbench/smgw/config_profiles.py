@@ -143,7 +143,10 @@ class PersonSection(InForce):
 
 
 class ProxySection(InForce):
-    """A transparent channel of a control box to a market participant. wan_peers: host:port."""
+    """A transparent channel of a control box to a market participant.
+
+    wan_peers, cls_peer: host:port.
+    """
 
     name: Name
     cls_id: DeviceId
@@ -151,6 +154,7 @@ class ProxySection(InForce):
     local_server_name: str = Field(pattern="^[0-9a-z.-]{1,63}$")
     wan_peers: list[Annotated[str, Field(pattern="^[^:]+:[0-9]+$")]] = []
     opened_by: Literal["cls", "emt", "smgw"] = "cls"
+    cls_peer: str = Field(default="", pattern="^([^:]+:[0-9]+)?$")
     tls_sni: str = ""
     wan_tls_sni: str = ""
 
@@ -240,18 +244,23 @@ def service_profile(person: PersonSection) -> ServiceProfile:
 
 def proxy_profile(proxy: ProxySection) -> ProxyProfile:
     """The profile of a transparent channel."""
-    peers = [peer.rsplit(":", 1) for peer in proxy.wan_peers]
     return ProxyProfile(
         name=proxy.name,
         cls_id=proxy.cls_id,
         emt=proxy.emt,
         local_server_name=proxy.local_server_name,
-        wan_peers=tuple(Endpoint(host, int(port)) for host, port in peers),
+        wan_peers=tuple(_endpoint(peer) for peer in proxy.wan_peers),
         opened_by=proxy.opened_by,
+        cls_peer=_endpoint(proxy.cls_peer) if proxy.cls_peer else None,
         tls_sni=proxy.tls_sni,
         wan_tls_sni=proxy.wan_tls_sni,
         validity=proxy.validity(),
     )
+
+
+def _endpoint(text: str) -> Endpoint:
+    host, _, port = text.rpartition(":")
+    return Endpoint(host, int(port))
 
 
 def _time_of_use(section: TimeOfUseSection) -> TimeOfUse:

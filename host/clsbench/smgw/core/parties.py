@@ -116,7 +116,9 @@ class ProxyProfile:
     """A transparent channel between a CLS and a market participant (HKS TLS proxy, SOCKS-TLS).
 
     local_server_name: what a CONNECT of the CLS must name (1..63 of 0-9 a-z - .).
-    opened_by: "cls", "emt" or "smgw". tls_sni, wan_tls_sni: server_name sent to CLS and WAN.
+    opened_by: "cls", "emt" or "smgw". cls_peer: where the CLS listens, for the two that the
+    gateway opens. wan_peers: tried in order. tls_sni, wan_tls_sni: server_name sent to CLS and
+    WAN.
     """
 
     name: str
@@ -125,6 +127,7 @@ class ProxyProfile:
     local_server_name: str
     wan_peers: tuple[Endpoint, ...] = ()
     opened_by: str = "cls"
+    cls_peer: Endpoint | None = None
     tls_sni: str = ""
     wan_tls_sni: str = ""
     validity: Validity = ALWAYS

@@ -91,6 +91,7 @@ class Profiles:
         for proxy in self.proxies:
             self._require("cls", proxy.cls_id, f"proxy profile '{proxy.name}': cls_id")
             self._require("emt", proxy.emt, f"proxy profile '{proxy.name}': emt")
+        self._check_proxies()
         for taf in self.tafs:
             self._check_taf(taf)
 
@@ -163,6 +164,17 @@ class Profiles:
         missing = set(taf.obis) - set(meter.obis if meter and meter.obis else taf.obis)
         if missing:
             raise BadInput(f"{where}: obis {min(missing)} is not read from meter {taf.meter_id}")
+
+    def _check_proxies(self) -> None:
+        seen: set[tuple[str, str]] = set()
+        for proxy in self.proxies:
+            where = f"proxy profile '{proxy.name}'"
+            called = (proxy.cls_id, proxy.local_server_name)
+            if called in seen:
+                raise BadInput(f"{where}: local_server_name is used twice for {proxy.cls_id}")
+            seen.add(called)
+            if proxy.opened_by != "cls" and proxy.cls_peer is None:
+                raise BadInput(f"{where}: opened by {proxy.opened_by} it needs cls_peer")
 
     def _check_logins(self) -> None:
         seen: set[str] = set()

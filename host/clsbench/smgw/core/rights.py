@@ -17,9 +17,11 @@ from clsbench.smgw.core.profiles import (
     ConsumerProfile,
     EmtProfile,
     Profiles,
+    ProxyProfile,
     ServiceProfile,
     TafProfile,
 )
+from clsbench.smgw.core.proxying import BY_CLS, BY_EMT, BY_SMGW, proxy_called, way_of
 
 # actions
 READ_TIME = "read-time"
@@ -39,12 +41,14 @@ READ_PROFILE = "read-profile"  # an evaluation profile
 READ_READINGS = "read-readings"  # original and derived readings of an evaluation profile
 READ_LOG = "read-log"
 SELF_TEST = "self-test"
+OPEN_PROXY = "open-proxy"  # a transparent channel between a box and a market participant
 
 ROLE_CLS = "CLS"
 ROLE_GWA = "GWA"
 ROLE_EMT = "EMT"
 ROLE_CON = "CON"
 ROLE_SRV = "SRV"
+ROLE_SMGW = "SMGW"  # the gateway itself, by schedule
 
 FORBIDDEN = 403
 NOT_FOUND = 404
@@ -70,6 +74,7 @@ class Target:
     taf_profile: str | None = None
     meter: str | None = None
     log: str | None = None
+    proxy: str | None = None  # by a CLS: the server name it asks for, else the profile's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ class Grant:
     emt: EmtProfile | None = None
     tafs: tuple[TafProfile, ...] = ()
     person: ConsumerProfile | ServiceProfile | None = None
+    proxy: ProxyProfile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +160,9 @@ class Rights:
             (ROLE_SRV, READ_METER): self._technician,
             (ROLE_SRV, READ_LOG): self._technical_log,
             (ROLE_SRV, SELF_TEST): self._technician,
+            (ROLE_CLS, OPEN_PROXY): self._proxy_for_cls,
+            (ROLE_GWA, OPEN_PROXY): self._proxy_for_emt,
+            (ROLE_SMGW, OPEN_PROXY): self._proxy_by_itself,
         }
 
     def allowed(self, caller: Caller, action: str, target: Target = NOTHING) -> Verdict:
@@ -244,6 +253,36 @@ class Rights:
         if not self._running((taf,)):
             return Refusal(f"profile '{taf.profile_id}' is not in force")
         return Grant(emt=emt, tafs=(taf,))
+
+    def _proxy_for_cls(self, caller: Caller, target: Target) -> Verdict:
+        own = self._own_cls(caller, NOTHING)
+        if isinstance(own, Refusal) or own.cls is None:
+            return own
+        proxy = proxy_called(self._profiles, own.cls.cls_id, target.proxy or "")
+        if proxy is None:
+            return Refusal(f"no proxy profile '{target.proxy}' of {own.cls.cls_id}", NOT_FOUND)
+        return self._proxy(proxy, BY_CLS)
+
+    def _proxy_for_emt(self, caller: Caller, target: Target) -> Verdict:
+        administered = self._administer_emt(caller, target)
+        if isinstance(administered, Refusal):
+            return administered
+        proxy = self._profiles.proxy(target.proxy or "")
+        if proxy is None or proxy.emt != target.emt:
+            return Refusal(f"no proxy profile '{target.proxy}' of '{target.emt}'", NOT_FOUND)
+        return self._proxy(proxy, BY_EMT)
+
+    def _proxy_by_itself(self, caller: Caller, target: Target) -> Verdict:
+        proxy = self._profiles.proxy(target.proxy or "")
+        if proxy is None:
+            return Refusal(f"no proxy profile '{target.proxy}'", NOT_FOUND)
+        return self._proxy(proxy, BY_SMGW)
+
+    def _proxy(self, proxy: ProxyProfile, opened_by: str) -> Verdict:
+        way = way_of(self._profiles, proxy, opened_by, self._now_ms())
+        if isinstance(way, str):
+            return Refusal(way)
+        return Grant(cls=way.cls, emt=way.emt, proxy=proxy)
 
     def _running(self, tafs: tuple[TafProfile, ...]) -> tuple[TafProfile, ...]:
         now_ms = self._now_ms()
