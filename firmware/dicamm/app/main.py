@@ -8,6 +8,7 @@ import board
 
 from dicamm import VERSION
 from dicamm.app.device import Device
+from dicamm.drivers import watchdog
 from dicamm.store.configuration import SettingsError
 from dicamm.store.journal import LayoutError
 
@@ -16,18 +17,24 @@ _FOR_THE_START = ("settings", "settings_store")
 
 
 def run():
-    """Runs the DICAMM until Ctrl-C or a hand-over; never leaves the relay closed."""
+    """Runs the DICAMM until Ctrl-C or a hand-over; never leaves the relay closed.
+
+    Then nothing resets the chip under the hands of whoever is at the REPL; after an error of the
+    device the watchdog does."""
     print("DICAMM", VERSION, "on", board.NAME)
-    device = _device()
-    if device is None:
-        return
-    _forget("dicamm.store", _FOR_THE_START)
+    device = None
     try:
-        asyncio.run(device.run())
+        device = _device()
+        if device is not None:
+            _forget("dicamm.store", _FOR_THE_START)
+            asyncio.run(device.run())
+            watchdog.stop()
     except KeyboardInterrupt:
+        watchdog.stop()
         print("DICAMM stopped, relay open")
     finally:
-        device.interlock.lock("stopped")
+        if device is not None:
+            device.interlock.lock("stopped")
         asyncio.new_event_loop()
 
 

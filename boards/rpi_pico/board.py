@@ -1,0 +1,109 @@
+"""Raspberry Pi Pico: which pin is what, where the records stand, how the ports are built.
+
+Knows the chip's wiring; wiring.md beside it shows what is connected. The stock image has neither
+network nor TLS: this board works on the bench link.
+"""
+
+import machine
+import rp2
+
+from dicamm.drivers.clock import Clock
+from dicamm.drivers.console import Console
+from dicamm.drivers.flash import FlashRegion
+from dicamm.drivers.led import Led
+from dicamm.drivers.relay import Relay
+from dicamm.drivers.reserve import is_reserved
+from dicamm.drivers.rs485 import Rs485
+from dicamm.drivers.watchdog import Watchdog
+from dicamm.store.configuration import SettingsError
+
+NAME = "rpi_pico"
+SETTINGS = "/"
+HAS_TLS = False
+
+BUS_UART = 0
+PIN_BUS_TX = 0
+PIN_BUS_RX = 1
+PIN_RELAY = 2  # high closes the contact; a pull-down holds it low while the chip is in reset
+PIN_TAMPER = 3  # high: the housing is open
+PIN_POWER_FAIL = 4  # high: the supply is about to fail
+PIN_BUS_ENABLE = 5  # DE and /RE of the transceiver
+PIN_READ_BACK = None  # an input that is high while the contact is closed, where there is one
+LMN_UART = 1
+PIN_LMN_TX = 8
+PIN_LMN_RX = 9
+PIN_LED = 25
+
+# sectors of the storage that `drivers.reserve` keeps the file system away from: its last 46
+FIRST_SECTOR = 306
+RECORD_SECTORS = 44  # 180 kB: a week of quarter hours and 100 events a day
+SETTINGS_SECTORS = 2  # behind the records
+
+RECEIVE_CHARS = 5  # the UART tells of bytes when 4 have come, or none for so long
+
+
+class Ports:
+    """clock, bus, relay, tamper, power_fail, led, flash, watchdog, console, reset_cause."""
+
+
+def settings_flash():
+    """Where settings and key material stand."""
+    return FlashRegion(_storage(), SETTINGS_SECTORS, RECORD_SECTORS)
+
+
+def record_flash():
+    """Where the journal stands; for the ports, and for an export while the firmware is not."""
+    return FlashRegion(_storage(), RECORD_SECTORS)
+
+
+def _storage():
+    sectors = RECORD_SECTORS + SETTINGS_SECTORS
+    if not is_reserved(sectors):
+        raise SettingsError(
+            "no room is reserved for records: put the firmware on with `clsbench flash`"
+        )
+    return rp2.Flash(start=FIRST_SECTOR * FlashRegion.SECTOR, len=sectors * FlashRegion.SECTOR)
+
+
+def ports(settings):
+    """Builds the ports; called once."""
+    pin = machine.Pin
+    made = Ports()
+    made.relay = Relay(pin(PIN_RELAY, pin.OUT, value=0), read_back=_input(PIN_READ_BACK))
+    made.clock = Clock()
+    made.bus = Rs485(
+        uart(BUS_UART, settings.baud, PIN_BUS_TX, PIN_BUS_RX),
+        settings.baud,
+        bits_per_char=10,
+        drive_enable=pin(PIN_BUS_ENABLE, pin.OUT, value=0),
+        receive_lag_us=RECEIVE_CHARS * 10000000 // settings.baud + 1000,
+    )
+    made.tamper = _input(PIN_TAMPER)
+    made.power_fail = _input(PIN_POWER_FAIL)
+    made.led = Led(pin(PIN_LED, pin.OUT))
+    made.flash = record_flash()
+    made.watchdog = Watchdog(8000)
+    made.console = Console()
+    made.reset_cause = machine.reset_cause()
+    return made
+
+
+def uart(number, baud, tx, rx):
+    """A UART, eight bits and no parity, whose reads return at once."""
+    return machine.UART(
+        number,
+        baud,
+        bits=8,
+        parity=None,
+        stop=1,
+        tx=machine.Pin(tx),
+        rx=machine.Pin(rx),
+        timeout=0,
+    )
+
+
+def _input(number):
+    """The function that tells whether a pin is high; None where nothing is connected."""
+    if number is None:
+        return None
+    return machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_DOWN).value
