@@ -187,11 +187,13 @@ async def open_tls(
     expect_name: str | None,
     protocol_factory: Callable[[], P],
     timeout_s: float = 10,
+    server_name: str = "",
 ) -> tuple[asyncio.Transport, P]:
     """Connects and makes sure who answers, before the protocol sees the connection.
 
     expect_role: one of pki.names.ROLES; expect_name: the peer's name, without regard to case, or
-    None for any. timeout_s holds for the connection and for the handshake, each.
+    None for any. timeout_s holds for the connection and for the handshake, each. server_name:
+    sent to the peer (SNI), "" for none.
     Raises PeerRefused when either side refuses the other's certificate, or role or name are not
     the expected ones; PeerSilent when nobody answers in time or the connection just ends, where
     another try may help.
@@ -210,7 +212,7 @@ async def open_tls(
             lambda: gate,
             sock=sock,
             ssl=context,
-            server_hostname="",
+            server_hostname=server_name,
             ssl_handshake_timeout=timeout_s,
             ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S,
         )
