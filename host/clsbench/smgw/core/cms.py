@@ -1,8 +1,9 @@
 """Signed content of the WAN: CMS SignedData by an SMGW, made and checked.
 
 One narrow form: version 3, one signer named by subject key identifier, ecdsa-with-SHA256 on
-brainpoolP256r1, content inside, the signer's certificate inside, signed attributes contentType,
-messageDigest and signingTime. Sources: RFC 5652, RFC 5753, BSI TR-03116-3.
+brainpoolP256r1, content inside (or detached), the signer's certificate inside, signed attributes
+contentType, messageDigest and signingTime. Sources: RFC 5652, RFC 5753, BSI TR-03116-3,
+Detailspezifikationen 2.0 section 5.3.3.
 Whatever that form does not need (further signers or certificates, unsigned attributes, CRLs,
 BER in place of DER) is refused: it would be room for changes that no signature covers. A signer
 named by issuer and serial number (version 1) is read, too.
@@ -25,6 +26,8 @@ from clsbench.pki.chain import ChainError, check_chain, load_trust
 from clsbench.pki.names import SIG, UNREADABLE, Peer, peer_of_certificate, purpose_of
 
 MAX_BYTES = 1024 * 1024
+
+DATA = "1.2.840.113549.1.7.1"
 
 _DIGEST = "sha256"
 _SIGNATURE = "sha256_ecdsa"
@@ -56,15 +59,23 @@ class SignedContent:
     signing_time: datetime
 
 
-def sign(content: bytes, cert_pem: bytes, key_pem: bytes, signing_time: datetime) -> bytes:
+def sign(
+    content: bytes,
+    cert_pem: bytes,
+    key_pem: bytes,
+    signing_time: datetime,
+    content_type: str = DATA,
+    detached: bool = False,
+) -> bytes:
     """DER ContentInfo with SignedData over `content`.
 
     cert_pem: the signature certificate first, others ignored; key_pem: its PKCS#8 key;
-    signing_time: aware, cut to whole seconds. Raises BadInput when certificate or key are not
-    a pair on brainpoolP256r1 made for signing.
+    signing_time: aware, cut to whole seconds; content_type: dotted object identifier of what
+    `content` is; detached: the content stays outside. Raises BadInput when certificate or key
+    are not a pair on brainpoolP256r1 made for signing.
     """
     certificate, key = _signing_pair(cert_pem, key_pem)
-    attributes = _signed_attributes(content, signing_time)
+    attributes = _signed_attributes(content, signing_time, content_type)
     signature = key.sign(_SET_TAG + attributes.dump()[1:], ec.ECDSA(hashes.SHA256()))
     key_id = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     signer = cms.SignerInfo(
@@ -78,11 +89,12 @@ def sign(content: bytes, cert_pem: bytes, key_pem: bytes, signing_time: datetime
         }
     )
     own = asn1_x509.Certificate.load(certificate.public_bytes(serialization.Encoding.DER))
+    enclosed = {} if detached else {"content": core.ParsableOctetString(content)}
     data = cms.SignedData(
         {
             "version": "v3",
             "digest_algorithms": [algos.DigestAlgorithm({"algorithm": _DIGEST})],
-            "encap_content_info": {"content_type": "data", "content": content},
+            "encap_content_info": {"content_type": content_type, **enclosed},
             "certificates": [own],
             "signer_infos": [signer],
         }
@@ -90,16 +102,23 @@ def sign(content: bytes, cert_pem: bytes, key_pem: bytes, signing_time: datetime
     return cms.ContentInfo({"content_type": "signed_data", "content": data}).dump()
 
 
-def verify(der: bytes, trust_pem: bytes, role: str | None = None) -> SignedContent:
+def verify(
+    der: bytes,
+    trust_pem: bytes,
+    role: str | None = None,
+    content_type: str = DATA,
+    detached: bytes | None = None,
+) -> SignedContent:
     """The content, once form, digest, signature, certificate, chain and role have been checked.
 
     trust_pem: PEM with sub-CA and root; role: the role the signer must have ("SMGW"), None for
-    any. The certificates must be valid at the signing time. Raises CmsError with the reason,
-    BadInput when `trust_pem` holds no certificates.
+    any; content_type: what the content must be; detached: the content where it stands outside,
+    None where it must stand inside. The certificates must be valid at the signing time. Raises
+    CmsError with the reason, BadInput when `trust_pem` holds no certificates.
     """
     trusted = load_trust(trust_pem)
     try:
-        return _Reader(der).verified(trusted, role)
+        return _Reader(der, content_type, detached).verified(trusted, role)
     except CmsError:
         raise
     except ChainError as error:
@@ -110,14 +129,27 @@ def verify(der: bytes, trust_pem: bytes, role: str | None = None) -> SignedConte
         raise Untrusted(f"signer is not trusted: {error}") from error
 
 
+def content_type_of(der: bytes) -> str | None:
+    """What a SignedData says its content is (dotted), unchecked; None where it is none."""
+    try:
+        info = cms.ContentInfo.load(der[:MAX_BYTES])
+        if info["content_type"].native != "signed_data":
+            return None
+        return info["content"]["encap_content_info"]["content_type"].dotted
+    except (*_MALFORMED, TypeError):
+        return None
+
+
 class _Reader:
     """Takes one SignedData apart, step by step, each step refusing what it must.
 
     asn1crypto's own types do not tell an absent field from a present one, hence Any.
     """
 
-    def __init__(self, der: bytes):
-        self._data = _signed_data(der)
+    def __init__(self, der: bytes, content_type: str, detached: bytes | None):
+        self._content_type = content_type
+        self._detached = detached
+        self._data = _signed_data(der, content_type, detached is not None)
         self._signer: Any = self._data["signer_infos"][0]
         self._certificate = _certificate(self._data)
         self._attributes = _attributes(self._signer)
@@ -136,10 +168,12 @@ class _Reader:
         return SignedContent(content, signer, signing_time)
 
     def _content(self) -> bytes:
-        content = bytes(self._data["encap_content_info"]["content"])
+        content = self._detached
+        if content is None:
+            content = bytes(self._data["encap_content_info"]["content"])
         digest = hashes.Hash(hashes.SHA256())
         digest.update(content)
-        if self._attribute("content_type") != "data":
+        if self._attribute("content_type") != cms.ContentType(self._content_type).native:
             raise CmsError("signed content type is not the content's")
         if self._attribute("message_digest") != digest.finalize():
             raise CmsError("content was altered: its digest is not the signed one")
@@ -190,7 +224,7 @@ class _Reader:
             raise CmsError(f"signed attribute {name} is missing") from error
 
 
-def _signed_data(der: bytes) -> Any:
+def _signed_data(der: bytes, content_type: str, detached: bool) -> Any:
     if len(der) > MAX_BYTES:
         raise CmsError(f"{len(der)} bytes, more than {MAX_BYTES}")
     info = cms.ContentInfo.load(der, strict=True)
@@ -199,10 +233,15 @@ def _signed_data(der: bytes) -> Any:
     data = info["content"]
     if info.copy().dump(force=True) != der:
         raise CmsError("encoding is not DER")
-    if data["encap_content_info"]["content_type"].native != "data":
-        raise CmsError("content type is not id-data")
-    if isinstance(data["encap_content_info"]["content"], core.Void):
+    stated = data["encap_content_info"]["content_type"].dotted
+    if stated != content_type:
+        named = "id-data" if content_type == DATA else content_type
+        raise CmsError(f"content type is not {named}")
+    absent = isinstance(data["encap_content_info"]["content"], core.Void)
+    if absent and not detached:
         raise CmsError("content is missing (detached signature)")
+    if detached and not absent:
+        raise CmsError("content is inside, expected a detached signature")
     if len(data["signer_infos"]) != 1:
         raise CmsError(f"{len(data['signer_infos'])} signers, expected one")
     if [each["algorithm"].native for each in data["digest_algorithms"]] != [_DIGEST]:
@@ -234,7 +273,9 @@ def _attributes(signer: Any) -> dict[str, object]:
     return found
 
 
-def _signed_attributes(content: bytes, signing_time: datetime) -> cms.CMSAttributes:
+def _signed_attributes(
+    content: bytes, signing_time: datetime, content_type: str
+) -> cms.CMSAttributes:
     if signing_time.tzinfo is None:
         raise BadInput("signing time has no time zone: give an aware datetime")
     digest = hashes.Hash(hashes.SHA256())
@@ -243,7 +284,7 @@ def _signed_attributes(content: bytes, signing_time: datetime) -> cms.CMSAttribu
     kind = "utc_time" if 1950 <= moment.year < 2050 else "generalized_time"
     return cms.CMSAttributes(
         [
-            {"type": "content_type", "values": ["data"]},
+            {"type": "content_type", "values": [content_type]},
             {"type": "signing_time", "values": [cms.Time({kind: moment})]},
             {"type": "message_digest", "values": [digest.finalize()]},
         ]
