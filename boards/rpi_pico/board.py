@@ -4,6 +4,8 @@ Knows the chip's wiring; wiring.md beside it shows what is connected. The stock 
 network nor TLS: this board works on the bench link.
 """
 
+import os
+
 import machine
 import rp2
 
@@ -12,7 +14,6 @@ from dicamm.drivers.console import Console
 from dicamm.drivers.flash import FlashRegion
 from dicamm.drivers.led import Led
 from dicamm.drivers.relay import Relay
-from dicamm.drivers.reserve import is_reserved
 from dicamm.drivers.rs485 import Rs485
 from dicamm.drivers.watchdog import Watchdog
 from dicamm.store.configuration import SettingsError
@@ -34,9 +35,10 @@ PIN_LMN_TX = 8
 PIN_LMN_RX = 9
 PIN_LED = 25
 
-# sectors of the storage that `drivers.reserve` keeps the file system away from: its last 46
-FIRST_SECTOR = 306
-RECORD_SECTORS = 44  # 180 kB: a week of quarter hours and 100 events a day
+# of the storage, in sectors: mount block, file system, records, settings
+FS_SECTORS = 190
+FIRST_SECTOR = 192
+RECORD_SECTORS = 158  # 647 kB: a month of quarter hours and 100 events a day
 SETTINGS_SECTORS = 2  # behind the records
 
 RECEIVE_CHARS = 5  # the UART tells of bytes when 4 have come, or none for so long
@@ -57,11 +59,9 @@ def record_flash():
 
 
 def _storage():
+    if os.statvfs(SETTINGS)[2] > FS_SECTORS:
+        raise SettingsError("the file system reaches into the records: run clsbench flash")
     sectors = RECORD_SECTORS + SETTINGS_SECTORS
-    if not is_reserved(sectors):
-        raise SettingsError(
-            "no room is reserved for records: put the firmware on with `clsbench flash`"
-        )
     return rp2.Flash(start=FIRST_SECTOR * FlashRegion.SECTOR, len=sectors * FlashRegion.SECTOR)
 
 
