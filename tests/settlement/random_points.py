@@ -137,7 +137,9 @@ class Point:
             if self.random.random() < 0.2:
                 at_ms -= at_ms % QUARTER
             steps.append(at_ms)
-        return sorted(set(steps))
+            if self.maybe(0.03):
+                steps.append(at_ms)  # two records of one instant
+        return sorted(steps)
 
     def _next(self, open_now: list[str], unused: list[str]) -> tuple[str, str | None]:
         if self.random.random() < 0.1:

@@ -8,7 +8,9 @@ with the product. Knows no meter change.
 
 from datetime import datetime, timedelta
 from fractions import Fraction
+from itertools import pairwise
 
+from record_numbers import at_gap, gaps_of
 from register_sets import Interval, both, narrow, size, wide, without
 
 QUARTER = timedelta(minutes=15)
@@ -123,7 +125,9 @@ def _events(body: dict) -> list[dict]:
         plain = {**one, "at": _time(one["t"])}
         if plain not in once:
             once.append(plain)
-    order = sorted((e for e in once if e.get("time_valid", True)), key=lambda e: e["at"])
+    order = sorted(
+        (e for e in once if e.get("time_valid", True)), key=lambda e: (e["at"], e["seq"])
+    )
     for one in sorted((e for e in once if not e.get("time_valid", True)), key=lambda e: e["seq"]):
         earlier = [i for i, other in enumerate(order) if other["seq"] < one["seq"]]
         order.insert(earlier[-1] + 1 if earlier else 0, one)
@@ -134,7 +138,7 @@ def _stretches(body: dict, events: list[dict]) -> dict[str | None, list]:
     """uuid -> stretches surely open; None -> stretches of which nobody knows the state."""
     far = timedelta(days=900)
     first, last = _time(body["window"]["from"]) - far, _time(body["window"]["to"]) + far
-    gaps = _gaps(body, events, first)
+    gaps = gaps_of(body, events, first)
     unknown = list(gaps)
     begun: dict[str, dict | None] = dict.fromkeys(body.get("open_at_start", []))
     ended: dict[str, dict] = {}
@@ -179,24 +183,6 @@ def _stretches(body: dict, events: list[dict]) -> dict[str | None, list]:
 
 def _index(events: list[dict], one: dict) -> int:
     return next(i for i, other in enumerate(events) if other is one)
-
-
-def _gaps(body: dict, events: list[dict], first: datetime) -> list:
-    number, at = body.get("last_number_before"), first
-    places: dict[int, datetime] = {}
-    for index, one in enumerate(events):
-        valid = [e["at"] for e in events[:index] if e.get("time_valid", True)]
-        later = [e["at"] for e in events[index:] if e.get("time_valid", True)]
-        stands = one["at"] if one.get("time_valid", True) else (valid or later or [one["at"]])
-        places[one["seq"]] = (
-            stands if isinstance(stands, datetime) else (valid[-1] if valid else stands[0])
-        )
-    gaps = []
-    for seq in sorted(places):
-        if number is not None and seq > number + 1:
-            gaps.append((min(at, places[seq]), max(at, places[seq])))
-        number, at = seq, places[seq]
-    return gaps
 
 
 def _values(
@@ -299,9 +285,9 @@ def _fill(body: dict, grid: list, known: dict, fell: list, values: list) -> tupl
         b = min(high)
         if a[1] != b[1] or b[0] - a[0] > longest:
             continue
-        value = a[2]
+        value = b[2]
         if b[0] > a[0]:
-            value += (
+            value = a[2] + (
                 (b[2] - a[2])
                 * Fraction((at - a[0]) / timedelta(microseconds=1))
                 / Fraction((b[0] - a[0]) / timedelta(microseconds=1))
@@ -319,10 +305,10 @@ def _scalers(body: dict) -> set[int]:
     return scalers | {v["scaler"] for one in body["events"] for v in one["values"]}
 
 
-def _doubts(body: dict, events: list[dict], values: list[dict]) -> list[datetime]:
-    """Instants of records that switch with legal time and have no usable value."""
+def _doubts(body: dict, events: list[dict], values: list[dict]) -> list[tuple]:
+    """Places (instant, number) of records that switch with legal time without a usable value."""
     return [
-        one["at"]
+        (one["at"], one["seq"])
         for one in events
         if one["kind"] in ("begin", "end")
         and one.get("time_valid", True)
@@ -332,24 +318,28 @@ def _doubts(body: dict, events: list[dict], values: list[dict]) -> list[datetime
 
 
 def _measure(
-    body: dict, low: tuple, high: tuple, values: list, stretches: dict, doubts: list[datetime]
+    body: dict, low: tuple, high: tuple, values: list, stretches: dict, doubts: list[tuple]
 ) -> tuple:
     """Shares of one quarter hour as measures of sets on the register axis."""
-    inside = [
-        (each["at"], each["value"])
+    placed = [
+        (each["at"], -1 if each.get("neutral") else each["one"]["seq"], each["value"])
         for each in values
         if low[0] <= each["at"] < high[0]
-        and (not each.get("neutral") or _bounds(each["at"], stretches))
+        and (not each.get("neutral") or at_gap(each["one"]["seq"], body))
     ]
-    cuts = [low, *inside, high]
+    cuts = [low, *((at, value) for at, _seq, value in placed), high]
+    ranked = [(low[0], -1, low[1]), *placed, (high[0], -1, high[1])]
     unknown: list[Interval] = []
     for start, stop in stretches[None]:
         unknown += wide(cuts, low, high, start, stop)
-    for at in doubts:
-        if low[0] <= at < high[0]:
-            lower = max(value for t, value in cuts if t <= at)
-            upper = min(value for t, value in cuts if t > at)
+    for place in doubts:
+        if low[0] <= place[0] < high[0]:
+            lower = max(value for t, seq, value in ranked if (t, seq) <= place)
+            upper = min(value for t, seq, value in ranked if (t, seq) > place)
             unknown.append((lower, upper))
+    for one, other in pairwise(sorted(p for p in placed if p[1] >= 0)):
+        if one[0] == other[0]:  # two registers at one instant
+            unknown.append((one[2], other[2]))
     sure: dict[str, list[Interval]] = {}
     for uuid, found in stretches.items():
         if uuid is None:
@@ -385,7 +375,3 @@ def _measure(
         key = (groups["rest"], None)
         result[key] = result.get(key, Fraction(0)) + rest
     return result, doubt
-
-
-def _bounds(at: datetime, stretches: dict) -> bool:
-    return any(at in stretch for stretch in stretches[None])

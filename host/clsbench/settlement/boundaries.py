@@ -60,7 +60,7 @@ def build_ledger(point: MeteringPoint, direction: str) -> Ledger:
         for due in sorted(by_due)
         if (agreed := _agree(due, by_due[due], within)) is not None
     ]
-    _keep_order(points)
+    _keep_order(points, within)
     points += [Point(at_ms, None, chain, value) for at_ms, chain, value in meters.joints]
     points.sort(key=_place)
     _count_falls(points, within)
@@ -118,10 +118,16 @@ def _agree(due_ms: int, found: list[Point], within: _Within) -> Point | None:
     return min(found, key=lambda each: (each.substitute, each.at_ms))
 
 
-def _keep_order(points: list[Point]) -> None:
-    """A reading captured before the one due earlier takes that one's place."""
+def _keep_order(points: list[Point], within: _Within) -> None:
+    """A reading captured before the one due earlier takes that one's place.
+
+    Two values then stand at one instant, and nobody knows what lies between them.
+    """
     for before, each in zip(points, points[1:], strict=False):
         each.at_ms = max(each.at_ms, before.at_ms)
+        if each.at_ms == before.at_ms and (each.chain, each.value) != (before.chain, before.value):
+            place = each.reading.place if each.reading is not None else ""
+            within.note("conflicting_readings", each.due_ms, place, each.value)
 
 
 def _place(point: Point) -> tuple[int, bool, int]:

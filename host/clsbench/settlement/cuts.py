@@ -55,6 +55,7 @@ def build_cuts(ledger: Ledger, history: History, neutral: list[Event]) -> Cuts:
     result.by_event = {id(cut.event): cut for cut in result.cuts}
     judge.stand_still()
     result.cuts.sort(key=lambda cut: (cut.at_ms, cut.level))
+    _name_conflicts(result.cuts, judge)
     return result
 
 
@@ -114,7 +115,9 @@ class _Judge:
             return None
         epoch = self._epoch(event, *located)
         if epoch is None:
-            self.doubt(event, "event_implausible", located[1])
+            conflict = bool(self.points_beside(event.t_ms)[0])
+            code = "conflicting_readings" if conflict else "event_implausible"
+            self.doubt(event, code, located[1])
             return None
         return Cut(event.t_ms, epoch, located[1], event)
 
@@ -190,6 +193,13 @@ def _rising(cuts: list[Cut], judge: _Judge, result: Cuts) -> list[Cut]:
             if id(cut) in bad:
                 judge.doubt(cut.event, "event_implausible", cut.value)
         cuts = [cut for cut in cuts if id(cut) not in bad]
+
+
+def _name_conflicts(cuts: list[Cut], judge: _Judge) -> None:
+    """Two records of one instant with different values: nobody knows what lies between them."""
+    for low, high in zip(cuts, cuts[1:], strict=False):
+        if low.at_ms == high.at_ms and low.level != high.level:
+            judge.doubt(high.event, "conflicting_readings", high.value)
 
 
 def _agreeing(extra: list[Cut], cuts: list[Cut]) -> list[Cut]:

@@ -79,7 +79,7 @@ def _odd(columns: Columns, own: Series) -> bool:
         return False
     steps = np.diff(own.due_ms)
     outside = own.due_ms[0] < frame.from_ms or own.due_ms[-1] > frame.to_ms
-    disorder = bool((steps <= 0).any()) or bool((np.diff(own.at_ms) < 0).any())
+    disorder = bool((steps <= 0).any()) or bool((np.diff(own.at_ms) <= 0).any())
     far = bool((np.abs(own.at_ms - own.due_ms) >= QUARTER_MS // 2).any())
     fatal = bool((own.ptb == 4).any()) or bool((columns.events.ptb == 4).any())
     return bool(outside or disorder or far or fatal)
@@ -133,11 +133,11 @@ def _fill(columns: Columns, grid: Grid, cuts: fast_events.CutColumns) -> None:
         span = int(at[high]) - int(at[low])
         if span > policy.substitute_max_ms:
             continue
-        start, stop = int(value[low]), int(value[high])
+        start, found = int(value[low]), int(value[high])
         if span > 0:
-            total = start * span + (stop - start) * (due_ms - int(at[low]))
-            start = total // span if total >= 0 else -(-total // span)
-        grid.value[row], grid.epoch[row] = start, epoch[low]
+            total = start * span + (found - start) * (due_ms - int(at[low]))
+            found = total // span if total >= 0 else -(-total // span)
+        grid.value[row], grid.epoch[row] = found, epoch[low]
         grid.known[row] = grid.substitute[row] = True
 
 

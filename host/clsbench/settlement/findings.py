@@ -45,8 +45,8 @@ CODES: dict[str, tuple[str, str, str]] = {
     ),
     "conflicting_readings": (
         "R10",
-        "one instant has two different readings",
-        "find out which one is signed and hand in only that one",
+        "one instant has two different readings, of the grid or of an event",
+        "find out which one is right and signed, and hand in only that one",
     ),
     "missing_boundary": (
         "R11",

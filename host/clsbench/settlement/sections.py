@@ -131,6 +131,9 @@ def _sections(
     timeline: Timeline,
     doubtful: set[int],
 ) -> list[Section]:
+    if before.at_ms == after.at_ms:  # two readings captured at one instant
+        state = timeline.at(before.at_ms)
+        return [Section(before.at_ms, after.at_ms, before.value, after.value, state)]
     edges = [(before.at_ms, before.value)]
     edges += [(cut.at_ms, cut.value) for cut in inside]
     edges.append((after.at_ms, after.value))

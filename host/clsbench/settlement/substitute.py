@@ -84,7 +84,7 @@ class _Line:
         if before.epoch != after.epoch or span_ms > self._longest_ms:
             return None
         if span_ms <= 0:
-            value = before.value
+            value = after.value  # of several at this instant the lowest: they act from here on
         else:
             rise = (after.value - before.value) * (due_ms - before.at_ms)
             value = _towards_zero(before.value * span_ms + rise, span_ms)

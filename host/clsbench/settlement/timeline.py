@@ -37,6 +37,11 @@ class Timeline:
         last = bisect_left(self._starts, to_ms) - 1
         return self._states[first] if first == last else UNKNOWN
 
+    def at(self, at_ms: int) -> str:
+        """The state at an instant; UNKNOWN where it changes there."""
+        first, last = bisect_left(self._starts, at_ms), bisect_right(self._starts, at_ms)
+        return self._states[first - 1] if first == last else UNKNOWN
+
     def stretches(self) -> list[tuple[int, int, str]]:
         """(from, to, state) of all that is not REST."""
         ends = [*self._starts[1:], LATEST]
