@@ -101,11 +101,12 @@ def load_config(path: Path, model: type[Model]) -> Model:
     try:
         return model.model_validate(content, context={"folder": path.resolve().parent})
     except ValidationError as error:
-        lines = [f"{path}: {_finding(dict(found))}" for found in error.errors()]
+        lines = [f"{path}: {finding_text(dict(found))}" for found in error.errors()]
         raise BadInput("\n  ".join(lines)) from error
 
 
-def _finding(found: dict) -> str:
+def finding_text(found: dict) -> str:
+    """A mistake as pydantic tells it, with the key and what to do about it."""
     key = ".".join(str(part) for part in found["loc"]) or "(file)"
     if found["type"] == "extra_forbidden":
         return f"key {key} is not known: remove it or correct its spelling"
