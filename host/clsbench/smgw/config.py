@@ -13,6 +13,7 @@ from clsbench import roleconfig
 from clsbench.errors import BadInput
 from clsbench.pki.names import fingerprint
 from clsbench.roleconfig import FilePath, FileText, PkiDir, Strict
+from clsbench.smgw.cls.settings import SocksSection
 from clsbench.smgw.config_profiles import (
     ClsSection,
     DeviceId,
@@ -105,6 +106,7 @@ class SmgwConfig(Strict):
     consumer: list[PersonSection] = []
     service: list[PersonSection] = []
     proxy: list[ProxySection] = []
+    socks: SocksSection | None = None
 
     def profiles(self) -> Profiles:
         """The profiles, references checked. Raises BadInput."""

@@ -16,6 +16,7 @@ from clsbench.eventlog import EventLog
 from clsbench.net import tls
 from clsbench.net.tls import Identity
 from clsbench.smgw.archive import Archive
+from clsbench.smgw.cls.building import ClsChannels
 from clsbench.smgw.commands import CommandDesk
 from clsbench.smgw.config import SmgwConfig
 from clsbench.smgw.core import cms
@@ -73,10 +74,11 @@ class Gateway:
         runs += [self._management.run(), self.tariffs.run()]
         runs += [delivery.run() for delivery in self._deliveries.values()]
         self._tasks = [asyncio.create_task(run) for run in runs]
+        ports = await self.cls_channels.start()
         await self._announcement.start(port)
         self._journal.system("start", self.profiles.smgw_id, "gateway started")
         self._journal.event("SMGW", "SMGW", "state", "start", detail={"han_port": port})
-        return {"han": port}
+        return {"han": port} | ports
 
     async def run_until(self, stop: asyncio.Event) -> None:
         """Returns when `stop` is set. Raises what a part that broke raised."""
@@ -98,6 +100,7 @@ class Gateway:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await self.cls_channels.close()
         await self.channels.close()
         await self.tariffs.close()
         self._journal.event("SMGW", "SMGW", "state", "stop")
@@ -164,6 +167,18 @@ class Gateway:
         gwa = GwaResources(
             authority, journal, self.channels, self._status, config.timing.connect_s
         )
+        timing = config.timing
+        self.cls_channels = ClsChannels(
+            config.socks,
+            config.pki,
+            self.profiles,
+            authority,
+            journal,
+            self._clock.now_ms,
+            timing.connect_s,
+            timing.retry_max_s,
+        )
+        self.cls_channels.add_to(gwa.router)
         self._management = Channel(
             "management",
             Endpoint(config.gwa.host, config.gwa.port),

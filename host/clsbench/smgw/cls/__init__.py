@@ -1,0 +1,1 @@
+"""Transparent channels between control boxes and market participants, through the gateway."""

@@ -1,0 +1,11 @@
+"""The section `[socks]` of the gateway's configuration: its SOCKS-TLS port in the HAN."""
+
+from pydantic import Field
+
+from clsbench.roleconfig import Endpoint
+
+
+class SocksSection(Endpoint):
+    """Where it listens. max_session_s: real time after which any channel is cut (TR-03116-3)."""
+
+    max_session_s: float = Field(default=48 * 3600.0, gt=0, le=48 * 3600.0)
