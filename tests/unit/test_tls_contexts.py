@@ -6,8 +6,17 @@ from pathlib import Path
 import pytest
 
 from clsbench.errors import BadInput
-from clsbench.net.tls import Identity, han_server, tls_capabilities, wan_client, wan_server
+from clsbench.net.tls import Identity, han_server, wan_client, wan_server
+from clsbench.net.tls_probe import tls_capabilities
 from clsbench.pki.layout import Pki
+
+SUITES_OF_12 = {
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-SHA256",
+    "ECDHE-ECDSA-AES256-SHA384",
+}
+SUITES_OF_13 = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_AES_128_CCM_SHA256"}
 
 
 def test_missing_or_wrong_files_are_named(pki: Pki, tmp_path: Path):
@@ -21,20 +30,24 @@ def test_missing_or_wrong_files_are_named(pki: Pki, tmp_path: Path):
         wan_server(pki.gwa.tls, empty)
 
 
-def test_contexts_offer_the_four_suites_and_nothing_else(pki: Pki):
-    for context in (
-        wan_client(pki.smgw.tls, pki.wan_trust),
-        han_server(pki.smgw_han, pki.han_trust),
+def test_contexts_offer_the_suites_of_the_rules_and_nothing_else(pki: Pki):
+    for context, versions in (
+        (wan_client(pki.smgw.tls, pki.wan_trust), tls_capabilities().versions["WAN"]),
+        (han_server(pki.smgw_han, pki.han_trust), tls_capabilities().versions["HAN secp256r1"]),
     ):
-        offered = {s["name"] for s in context.get_ciphers() if s["protocol"] == "TLSv1.2"}
-        assert offered == {
-            "ECDHE-ECDSA-AES128-GCM-SHA256",
-            "ECDHE-ECDSA-AES256-GCM-SHA384",
-            "ECDHE-ECDSA-AES128-SHA256",
-            "ECDHE-ECDSA-AES256-SHA384",
-        }
-        assert context.maximum_version == ssl.TLSVersion.TLSv1_2
+        offered = {(s["protocol"], s["name"]) for s in context.get_ciphers()}
+        expected = {("TLSv1.2", name) for name in SUITES_OF_12}
+        if "TLS 1.3" in versions:
+            expected |= {("TLSv1.3", name) for name in SUITES_OF_13}
+            assert context.maximum_version == ssl.TLSVersion.TLSv1_3
+        else:
+            # suites of TLS 1.3 are listed all the same; the version shuts them out
+            offered = {each for each in offered if each[0] == "TLSv1.2"}
+            assert context.maximum_version == ssl.TLSVersion.TLSv1_2
+        assert offered == expected
+        assert context.minimum_version == ssl.TLSVersion.TLSv1_2
         assert context.options & ssl.OP_NO_RENEGOTIATION and context.options & ssl.OP_NO_TICKET
+        assert context.options & ssl.OP_NO_COMPRESSION
 
 
 def test_capabilities_come_from_a_real_handshake():

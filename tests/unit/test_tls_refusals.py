@@ -117,16 +117,6 @@ async def test_plain_bytes_instead_of_tls_are_refused(pki: Pki, first: bytes):
         writer.close()
 
 
-async def test_newer_tls_version_alone_is_refused(pki: Pki):
-    newer = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    newer.check_hostname = False
-    newer.minimum_version = ssl.TLSVersion.TLSv1_3
-    async with running(gwa_service(pki), "SMGW") as service:
-        with pytest.raises(PeerRefused, match="refused: TLS version not allowed"):
-            await open_to(service, newer)
-        assert await service.refusal() == "TLS version not allowed"
-
-
 @pytest.mark.parametrize(("role", "name"), [("EMT", None), ("GWA", "gwa-other")])
 async def test_client_refuses_another_party_than_expected(pki: Pki, role: str, name: str | None):
     async with running(gwa_service(pki), "SMGW") as service:

@@ -82,7 +82,7 @@ def examine() -> list[Finding]:
         python, firmware_files, micropython, mpy_cross, mpremote, terminals, tls, sockets,
         temporary_files, serial_ports, openssl, corpus, emulator,
     )  # fmt: skip
-    return [check() for check in checks]
+    return [check() for check in checks] + tls_details()
 
 
 def can_run(findings: list[Finding]) -> bool:
@@ -201,8 +201,8 @@ def terminals() -> Finding:
 
 
 def tls() -> Finding:
-    """A handshake as on the WAN."""
-    from clsbench.net.tls import tls_capabilities
+    """A handshake as on the WAN, and which versions, suites and curves there are besides."""
+    from clsbench.net.tls_probe import tls_capabilities
 
     can = tls_capabilities()
     if not can.brainpool:
@@ -210,8 +210,30 @@ def tls() -> Finding:
             "TLS", MISSING, f"{can.openssl}, no handshake on brainpoolP256r1: {can.problem}",
             "Use a Python linked to a full OpenSSL 3, such as that of Debian or python.org.",
         )  # fmt: skip
-    groups = "several curves at once" if can.set_groups else "one curve for each context"
-    return Finding("TLS", OK, f"{can.openssl}, brainpoolP256r1 with {can.cipher}, {groups}")
+    several = "several curves at once" if can.set_groups else "one curve for each context"
+    return Finding("TLS", OK, f"{can.openssl}, brainpoolP256r1 with {can.cipher}, {several}")
+
+
+def tls_details() -> list[Finding]:
+    """Versions by network, each suite, each curve."""
+    from clsbench.net.tls_probe import tls_capabilities
+
+    can = tls_capabilities()
+    versions = "; ".join(f"{name}: {' and '.join(each)}" for name, each in can.versions.items())
+    old = [name for name, each in can.versions.items() if len(each) == 1]
+    remedy = "TLS 1.3 with brainpool certificates needs OpenSSL 3.2 or newer (RFC 8734)."
+    return [
+        Finding("TLS versions", NOTE if old else OK, versions, remedy if old else "", False),
+        _kinds("TLS suites", can.suites),
+        _kinds("TLS curves", can.groups),
+    ]
+
+
+def _kinds(name: str, found: dict[str, bool]) -> Finding:
+    there = ", ".join(each for each, has in found.items() if has) or "none"
+    absent = ", ".join(each for each, has in found.items() if not has)
+    detail = f"{there}; not: {absent}" if absent else there
+    return Finding(name, NOTE if absent else OK, detail, needed=False)
 
 
 def sockets() -> Finding:

@@ -17,6 +17,7 @@ from clsbench.errors import EnvironmentProblem, PeerRefused, PeerSilent
 from clsbench.net.tls import Peer, alert_socket, peer_of
 from clsbench.net.tls_buffers import shrink_read_buffers
 from clsbench.net.tls_reasons import TIMED_OUT, is_refusal, is_timeout, reason_of
+from clsbench.net.tls_session import PolicySession
 
 shrink_read_buffers()
 
@@ -39,8 +40,8 @@ class TlsListener:
     accept(peer) returns the protocol that serves the peer (an aiohttp `web.Server(...)()`,
     an asyncio.StreamReaderProtocol, ...) or raises PeerRefused; its connection_made gets the
     TLS transport, before any byte that follows the handshake.
-    refused(reason, address): called once for each connection that did not get that far;
-    address is "host:port".
+    refused(reason, address): called once for each connection that did not get that far, and
+    for one that is cut because its peer breaks TLS's rules later; address is "host:port".
     identify(ssl_object): who stands at the other end, or PeerRefused; by default whom the
     certificate names.
     At most `pending_limit` handshakes run at once; one older than PENDING_GRACE_S gives way
@@ -131,7 +132,7 @@ class TlsListener:
 
     async def _handshake(self, sock: socket.socket, address: str) -> None:
         alert_socket.set([sock])
-        gate = _Gate(self._accept, self._identify)
+        gate = _Gate(self._accept, self._identify, lambda reason: self._refused(reason, address))
         try:
             transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: gate,
@@ -159,15 +160,23 @@ class _Gate(asyncio.Protocol):
     Both happen in the one call of connection_made, so no byte can reach the gate itself.
     """
 
-    def __init__(self, choose: Accept, identify: Identify = peer_of):
+    def __init__(
+        self,
+        choose: Accept,
+        identify: Identify = peer_of,
+        told: Callable[[str], None] | None = None,
+    ):
         self._choose = choose
         self._identify = identify
+        self._told = told
         self.refusal: str | None = "closed during the TLS handshake"
         self.protocol: asyncio.BaseProtocol | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         try:
             ssl_object = transport.get_extra_info("ssl_object")
+            if isinstance(ssl_object, PolicySession):
+                ssl_object.told = self._told
             protocol = self._choose(self._identify(ssl_object))
         except PeerRefused as refusal:
             self.refusal = str(refusal)

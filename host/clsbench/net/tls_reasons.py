@@ -1,7 +1,8 @@
 """Readable reasons for TLS handshakes that failed, from what OpenSSL and asyncio report.
 
 Knows the vocabulary only: X.509 verify codes (our refusal of the peer's certificate) and alerts
-(the peer's refusal of ours, RFC 5246 section 7.2.2).
+(the peer's refusal of ours, RFC 5246 section 7.2.2). What only the hello shows comes from
+`net.tls_judge` as an Explained.
 """
 
 import ssl
@@ -10,14 +11,23 @@ TIMED_OUT = "TLS connection not made in time"
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h
 _VERIFY = {
+    3: "no revocation list of the certificate's issuer",
     7: "certificate signature is wrong",
     9: "certificate not yet valid",
+    8: "revocation list signature is wrong",
     10: "certificate expired",
+    11: "revocation list not yet valid",
+    12: "revocation list expired",
     18: "unknown CA (self-signed certificate)",
     19: "unknown CA",
     20: "unknown CA",
     21: "unknown CA",
+    22: "certificate chain too long",
+    23: "certificate revoked",
+    24: "issuer is no CA",
+    25: "CA stands too high above the certificate",
     26: "certificate is not made for this use",
+    34: "certificate has a critical extension nobody knows",
     79: "issuer is no CA",
 }
 
@@ -34,9 +44,30 @@ _ALERTS = {
     "PROTOCOL_VERSION": "TLS version not allowed",
     "INSUFFICIENT_SECURITY": "cipher suite or curve too weak",
     "NO_RENEGOTIATION": "renegotiation not allowed",
+    "ILLEGAL_PARAMETER": "a parameter against the rules of TLS",
+    "UNRECOGNIZED_NAME": "server name not served there",
+    "INAPPROPRIATE_FALLBACK": "downgrade",
+    "NO_CERTIFICATE": "no certificate shown",
+    "CERTIFICATE_REQUIRED": "no certificate shown",
+    "UNEXPECTED_MESSAGE": "message out of turn",
 }
 
 _LOCAL = {
+    "RENEGOTIATION_MISMATCH": "renegotiation attempted in a first hello",
+    "RENEGOTIATION_ENCODING_ERR": "renegotiation attempted in a first hello",
+    "UNSAFE_LEGACY_RENEGOTIATION_DISABLED": "hello without renegotiation info (RFC 5746)",
+    "INAPPROPRIATE_FALLBACK": "downgrade",
+    "NO_SHARED_SIGNATURE_ALGORITHMS": "no common signature algorithm",
+    "NO_SUITABLE_SIGNATURE_ALGORITHM": "no common signature algorithm",
+    "WRONG_SIGNATURE_TYPE": "signature algorithm not allowed",
+    "NO_SUITABLE_KEY_SHARE": "no common curve",
+    "NO_SUITABLE_GROUPS": "no common curve",
+    "BAD_KEY_SHARE": "no common curve",
+    "BAD_EXTENSION": "an extension that nobody asked for, or a damaged one",
+    "UNSOLICITED_EXTENSION": "an extension that nobody asked for",
+    "VERSION_TOO_LOW": "TLS version not allowed",
+    "UNKNOWN_CERTIFICATE_TYPE": "certificate's key is of a kind not allowed here",
+    "TLS_INVALID_ECPOINTFORMAT_LIST": "uncompressed points not offered",
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "no certificate shown",
     "NO_SHARED_CIPHER": "no common cipher suite or curve",
     "NO_SHARED_GROUP": "no common curve",
@@ -52,8 +83,18 @@ _LOCAL = {
 _NOT_TLS = ("RECORD", "PACKET_LENGTH", "UNEXPECTED_MESSAGE", "BAD_PROTOCOL_VERSION_NUMBER")
 
 
+class Explained(ssl.SSLError):
+    """A refusal whose reason is known better than OpenSSL tells it; `why` is one clause."""
+
+    def __init__(self, why: str):
+        super().__init__(1, why)
+        self.why = why
+
+
 def reason_of(error: BaseException) -> str:
     """One short clause saying why a handshake failed; the peer's own words are marked as such."""
+    if isinstance(error, Explained):
+        return error.why
     if isinstance(error, ssl.SSLCertVerificationError):
         return _VERIFY.get(error.verify_code, f"certificate refused: {error.verify_message}")
     if isinstance(error, ssl.SSLError):

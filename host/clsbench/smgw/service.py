@@ -138,7 +138,7 @@ class Gateway:
         )
         self._han = build_han(
             config.han,
-            config.pki.dir,
+            config.pki,
             profiles,
             self.rights,
             resources,

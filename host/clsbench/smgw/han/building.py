@@ -1,10 +1,11 @@
 """Puts the HAN together from the gateway's parts. Holds no rule of its own."""
 
 from collections.abc import Callable
-from pathlib import Path
 
-from clsbench.net.tls import Identity
+from clsbench.net.tls import han_server
+from clsbench.net.tls_policy import HAN_PROFILES
 from clsbench.pki.names import Peer
+from clsbench.roleconfig import PkiDir
 from clsbench.smgw.archive import Archive
 from clsbench.smgw.core.clock_state import TimeState
 from clsbench.smgw.core.profiles import Profiles
@@ -21,7 +22,7 @@ from clsbench.smgw.han.selftest import SelfTest
 from clsbench.smgw.han.server import HanInterface
 from clsbench.smgw.han.settings import HanSection
 from clsbench.smgw.han.signing import Signer
-from clsbench.smgw.han.visitors import context, has_logins, identifier
+from clsbench.smgw.han.visitors import has_logins, identifier
 from clsbench.smgw.journal import Journal
 from clsbench.smgw.recorder import Sign
 from clsbench.smgw.rest import Router
@@ -30,7 +31,7 @@ from clsbench.smgw.worker import StoreWorker
 
 def build_han(
     section: HanSection,
-    pki: Path,
+    pki: PkiDir,
     profiles: Profiles,
     authority: Rights,
     boxes: ClsResources,
@@ -43,8 +44,16 @@ def build_han(
 ) -> HanInterface:
     """The HAN interface, not yet listening. Raises BadInput."""
     quirks = section.quirk_profile()
-    own = Identity(pki / "han" / "smgw.crt.pem", pki / "han" / "smgw.key.pem")
-    tls = context(own, pki / "han" / "ca.crt.pem", section.curve, has_logins(profiles))
+    own = pki.han_identity
+    tls = han_server(
+        own,
+        pki.dir / "han" / "ca.crt.pem",
+        pki.han_crl,
+        section.sni,
+        HAN_PROFILES[section.profile],
+        (section.curve,) if section.curve else (),
+        has_logins(profiles),
+    )
     library = Library(profiles, authority, archive, worker, now_ms, quirks.stale_s * 1000)
     limits = Limits(section.lock_tries, section.lock_s, section.requests_per_min, quirks.locked_s)
 
@@ -56,7 +65,7 @@ def build_han(
             journal.system("han.login", peer.name, message)
 
     door = Door(profiles, limits, came)
-    signer, facts = Signer(sign, own), Facts(pki)
+    signer, facts = Signer(sign, own), Facts(pki.dir)
     selftest = SelfTest(journal, now_ms, lambda: _check(sign))
     made: dict[str, Callable[[], Dialect]] = {
         "conexa": lambda: Conexa(library, door, selftest, signer, facts.conexa),

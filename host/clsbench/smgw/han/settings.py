@@ -17,7 +17,7 @@ from clsbench.roleconfig import FilePath, Strict
 
 QUIRKS_DIR = Path(__file__).with_name("quirks")
 
-Curve = Literal["prime256v1", "secp384r1", "brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1"]
+Curve = Literal["secp256r1", "secp384r1", "brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1"]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 
 
@@ -41,14 +41,16 @@ class Quirks(Strict):
 class HanSection(roleconfig.Endpoint):
     """Where the HAN is served, on which curve, in which dialects, and how badly.
 
-    curve: of the key agreement; certificates of control boxes must lie on it too. dialects:
-    interfaces of makers, beside that of the BSI. quirks: name of a quirk profile; quirks_file:
-    one of one's own. lock_tries wrong passwords of one log-in from one address lock it there
-    for lock_s; requests_per_min: of one person. mdns: name or address of the network interface
-    on which the HAN is announced, "" for none.
+    profile: `secp256r1` for boards with stock MicroPython, `brainpool` as the BSI has it; keys of
+    certificates lie on curves of that kind. curve: the only one of the key agreement, "" for all
+    that the HAN allows. dialects: interfaces of makers, beside that of the BSI. quirks: name of a
+    quirk profile; quirks_file: one of one's own. lock_tries wrong passwords of one log-in from
+    one address lock it there for lock_s; requests_per_min: of one person. mdns: name or address
+    of the network interface on which the HAN is announced, "" for none.
     """
 
-    curve: Curve = "prime256v1"
+    profile: Literal["secp256r1", "brainpool"] = "secp256r1"
+    curve: Curve | Literal[""] = ""
     dialects: list[Literal["conexa", "ppc"]] = []
     quirks: str = ""
     quirks_file: FilePath | None = None

@@ -1,0 +1,139 @@
+"""One TLS connection that keeps the policy and says why it ended.
+
+Between asyncio and OpenSSL: looks at the first hello of the other side, refuses what OpenSSL
+would bear, names the true reason of a failed handshake, sends the alert that asyncio before
+gh-98078 (2026) drops, and ends a connection on which renegotiation is attempted.
+Knows no files and no roles.
+"""
+
+import ssl
+from collections.abc import Callable
+from socket import socket
+from typing import NoReturn
+
+from clsbench.net.tls_hello import MAX_HELLO, HelloUnreadable, client_hello, server_hello
+from clsbench.net.tls_judge import (
+    Fault,
+    Rules,
+    client_fault,
+    server_fault,
+    why_client_failed,
+    why_server_failed,
+)
+from clsbench.net.tls_reasons import Explained, reason_of
+
+RENEGOTIATION = "renegotiation attempted"
+_ALERT = 21
+_ALERT_HANDSHAKE_FAILURE = 40
+
+
+class PolicySession(ssl.SSLObject):
+    """An SSLObject with rules; made by `PolicyContext.wrap_bio`, which sets the fields.
+
+    raw: the socket beneath, to which the alert of a failed handshake is sent, or None.
+    told(reason): called when the connection is ended for a sin after the handshake.
+    """
+
+    incoming: ssl.MemoryBIO
+    outgoing: ssl.MemoryBIO
+    rules: Rules
+    raw: socket | None = None
+    told: Callable[[str], None] | None = None
+    _heard = b""
+    _judged = False
+    _established = False
+
+    def do_handshake(self) -> None:
+        """As of SSLObject. Raises ssl.SSLError, of kind Explained where the policy knows more."""
+        try:
+            self._judge()
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            self._send_alert()
+            why = "" if isinstance(error, Explained) else self._why(error)
+            if why:
+                raise Explained(why) from error
+            raise
+        self._established = True
+        self._heard = b""
+
+    def read(self, len=1024, buffer=None):
+        """As of SSLObject; raises Explained where the other side breaks the policy."""
+        try:
+            got = super().read(len, buffer)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            self._look_for_renegotiation()
+            raise
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError, ssl.SSLSyscallError):
+            raise
+        except ssl.SSLError as error:
+            self._end(reason_of(error), error)
+        self._look_for_renegotiation()
+        return got
+
+    def _judge(self) -> None:
+        """Looks at the other side's first hello, as soon as it is whole."""
+        if self._judged or not self.incoming.pending:
+            return
+        fresh = self.incoming.read()
+        self.incoming.write(fresh)
+        self._heard += fresh
+        try:
+            fault = self._fault()
+        except HelloUnreadable:
+            return  # OpenSSL will say what it is; `_why` has nothing to add
+        if fault is None and not self._judged and len(self._heard) > MAX_HELLO:
+            fault = Fault("hello longer than any TLS knows", _ALERT_HANDSHAKE_FAILURE)
+        if fault is not None:
+            self.outgoing.write(bytes((_ALERT, 3, 3, 0, 2, 2, fault.alert)))
+            raise Explained(fault.reason)
+
+    def _fault(self) -> Fault | None:
+        if self.server_side:
+            asked = client_hello(self._heard)
+            self._judged = asked is not None
+            return client_fault(asked, self.rules) if asked else None
+        chosen = server_hello(self._heard)
+        self._judged = chosen is not None
+        return server_fault(chosen) if chosen else None
+
+    def _why(self, error: ssl.SSLError) -> str:
+        """The reason that the hello shows, "" where OpenSSL's own is the whole truth."""
+        if isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in (error.reason or ""):
+            return ""
+        try:
+            if self.server_side:
+                asked = client_hello(self._heard)
+                return why_client_failed(asked, self.rules) if asked else ""
+            chosen = server_hello(self._heard)
+            return why_server_failed(chosen, self.rules) if chosen else ""
+        except HelloUnreadable:
+            return ""
+
+    def _look_for_renegotiation(self) -> None:
+        """OpenSSL answers an attempt with a warning; nothing else makes it send while it reads.
+
+        In TLS 1.2 alone: in TLS 1.3 an attempt is an error, and an answer looks like data.
+        """
+        if not self._established or not self.outgoing.pending or self.version() != "TLSv1.2":
+            return
+        answer = self.outgoing.read()
+        self.outgoing.write(answer)
+        if answer[0] == _ALERT:
+            self._send_alert()
+            self._end(RENEGOTIATION, None)
+
+    def _end(self, reason: str, cause: ssl.SSLError | None) -> NoReturn:
+        if self.told is not None:
+            self.told(reason)
+        raise Explained(reason) from cause
+
+    def _send_alert(self) -> None:
+        if self.raw is None:
+            return  # a connection not made by net.listener: leave the alert to its owner
+        try:
+            self.raw.send(self.outgoing.read())
+        except OSError:
+            return  # the peer has gone, there is nobody left to tell
