@@ -4,7 +4,7 @@ from datetime import datetime
 
 
 def gaps_of(body: dict, events: list[dict], first: datetime) -> list:
-    """Stretches of time across which numbers are missing; `first` stands for before all records."""
+    """Stretches across which numbers are missing; `first` stands for before all records."""
     number, at = body.get("last_number_before"), first
     places: dict[int, datetime] = {}
     for index, one in enumerate(events):
