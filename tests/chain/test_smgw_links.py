@@ -265,7 +265,7 @@ async def test_an_answer_that_is_no_reading_is_told_and_costs_the_others_nothing
                 told = [
                     e for e in read_events(tmp_path / "events") if e["name"] == "lmn.discarded"
                 ]
-                read = any(HEAT in reader.last for reader in gateway._readers)
+                read = HEAT in gateway._lines.last()
                 if told and read:
                     break
                 await asyncio.sleep(0.05)

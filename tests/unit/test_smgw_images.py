@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from clsbench.smgw import schema
+from clsbench.smgw.administered import Administered
 from clsbench.smgw.archive import Archive
 from clsbench.smgw.exchange import Exchange
 from clsbench.smgw.store import Draft, Store
@@ -73,3 +74,12 @@ def test_migration_scripts_make_what_the_images_hold(version, tmp_path):
     for (table,) in kept.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
         columns = f"PRAGMA table_info({table})"
         assert made.execute(columns).fetchall() == kept.execute(columns).fetchall()
+
+
+def test_profiles_of_the_administrator_are_there_from_their_version_on(image):
+    folder, version = image
+    store = Store(folder)
+    found = Administered(store.database).load()
+    store.close()
+    assert set(found) == ({("emt", "passive"), ("taf", "old")} if version >= 4 else set())
+    assert version < 4 or found["taf", "old"] is None

@@ -129,8 +129,10 @@ class SmgwConfig(Strict):
     def _pin(self, cls: ClsSection) -> str:
         path = cls.certificate or self.pki.dir / f"cls-{cls.cls_id}" / "cls.crt.pem"
         try:
-            return fingerprint(x509.load_pem_x509_certificate(path.read_bytes()))
+            pem = cls.certificate_pem.encode() or path.read_bytes()
+            return fingerprint(x509.load_pem_x509_certificate(pem))
         except (OSError, ValueError) as error:
+            path = "certificate_pem" if cls.certificate_pem else path
             raise BadInput(
                 f"[[cls]] {cls.cls_id}: certificate {path} cannot be read ({error}). "
                 f"Make one with: clsbench pki init --out DIR --cls {cls.cls_id}"

@@ -125,10 +125,14 @@ class TafSection(InForce):
 
 
 class ClsSection(InForce):
-    """A control box. certificate: PEM file; by default that of the PKI directory."""
+    """A control box. certificate: PEM file; by default that of the PKI directory.
+
+    certificate_pem: its text in place of a file, as the administrator sends it.
+    """
 
     cls_id: DeviceId
     certificate: FilePath | None = None
+    certificate_pem: str = ""
 
 
 class PersonSection(InForce):

@@ -1,7 +1,8 @@
 """Which profiles were in force when: every version of each one, in the gateway's database.
 
-A version is made when a gateway starts with a profile that is new or differs from its latest
-version; one that is no longer configured is archived. Secrets never come in.
+A version is made when a gateway starts with a profile, or is given one by its administrator, that
+is new or differs from its latest version; one that is no longer configured is archived. Secrets
+never come in.
 """
 
 import json
@@ -45,25 +46,29 @@ class ProfileHistory:
 
     def apply(self, profiles: Profiles, now_ms: int) -> list[str]:
         """Notes the profiles in force from now on; returns what changed, one sentence each."""
+        with transaction(self._db):
+            return self.note(profiles, now_ms)
+
+    def note(self, profiles: Profiles, now_ms: int) -> list[str]:
+        """`apply` within the caller's transaction."""
         current = {(kind, name): content for kind, name, content in _contents(profiles)}
         changes: list[str] = []
-        with transaction(self._db):
-            known = {(v.kind, v.name): v for v in self.versions() if v.archived_ms is None}
-            for key, content in current.items():
-                latest = known.get(key)
-                if latest is not None and latest.content == content:
-                    continue
-                if latest is not None:
-                    self._archive(latest, now_ms)
-                number = self._next(*key)
-                self._db.execute(
-                    "INSERT INTO profile_versions VALUES (?, ?, ?, ?, ?, NULL)",
-                    (*key, number, json.dumps(content, sort_keys=True), now_ms),
-                )
-                changes.append(f"{key[0]} profile '{key[1]}' version {number}")
-            for key in known.keys() - current.keys():
-                self._archive(known[key], now_ms)
-                changes.append(f"{key[0]} profile '{key[1]}' archived")
+        known = {(v.kind, v.name): v for v in self.versions() if v.archived_ms is None}
+        for key, content in current.items():
+            latest = known.get(key)
+            if latest is not None and latest.content == content:
+                continue
+            if latest is not None:
+                self._archive(latest, now_ms)
+            number = self._next(*key)
+            self._db.execute(
+                "INSERT INTO profile_versions VALUES (?, ?, ?, ?, ?, NULL)",
+                (*key, number, json.dumps(content, sort_keys=True), now_ms),
+            )
+            changes.append(f"{key[0]} profile '{key[1]}' version {number}")
+        for key in sorted(known.keys() - current.keys()):
+            self._archive(known[key], now_ms)
+            changes.append(f"{key[0]} profile '{key[1]}' archived")
         return changes
 
     def versions(self, kind: str | None = None) -> list[ProfileVersion]:

@@ -163,7 +163,17 @@ _VERSION_3 = """
 CREATE INDEX originals_by_time ON originals (meter, at_ms, id);
 """
 
-MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = """
+CREATE TABLE administered (       -- profiles put or removed by the administrator
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    content TEXT,                 -- JSON of its section; none: removed
+    taken_ms INTEGER NOT NULL,
+    PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 
 
 def open_state(state: State) -> tuple[Database, int | None]:

@@ -63,18 +63,31 @@ class SeriesDesk:
         self._grids: list[_Grid] = []
         self._period_ends: dict[str, int] = {}  # by profile: up to where its periods are done
         self._trimmed_ms = clock.now_ms()
+        self._meanwhile: list[tuple[str, OriginalReading]] | None = None  # while grids are made
 
     def take(self, meter: str, reading: OriginalReading) -> None:
         """A reading of the meter with this profile id."""
         for grid in self._grids:
             if grid.meter.meter_id == meter:
                 grid.times.take(reading)
+        if self._meanwhile is not None:
+            self._meanwhile.append((meter, reading))
 
     async def start(self) -> None:
-        """Takes up every grid where it stopped. To be called before `take`."""
-        for meter in self._profiles.meters:
-            for period_ms in sorted(self._periods_of(meter)):
-                self._grids.append(await self._resume(meter, period_ms))
+        """Takes up every grid where it stopped, as the profiles are now.
+
+        To be called before the first `take`, and whenever meters or evaluation profiles have
+        changed, never beside `work`; every reading taken before this call is to be in the store.
+        """
+        self._meanwhile = []
+        self._grids = [
+            await self._resume(meter, period_ms)
+            for meter in self._profiles.meters
+            for period_ms in sorted(self._periods_of(meter))
+        ]
+        readings, self._meanwhile = self._meanwhile, None
+        for meter_id, reading in readings:
+            self.take(meter_id, reading)
 
     async def work(self) -> None:
         """Stores what can be decided by now."""

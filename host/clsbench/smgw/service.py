@@ -5,7 +5,6 @@ before any meter is read, and the store is closed last.
 """
 
 import asyncio
-import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,30 +14,33 @@ from clsbench.errors import BadInput, ClsbenchError
 from clsbench.eventlog import EventLog
 from clsbench.net import tls
 from clsbench.net.tls import Identity
+from clsbench.smgw.administered import Administered, merged
+from clsbench.smgw.administration import Administration
 from clsbench.smgw.archive import Archive
 from clsbench.smgw.cls.building import ClsChannels
 from clsbench.smgw.commands import CommandDesk
 from clsbench.smgw.config import SmgwConfig
 from clsbench.smgw.core import cms
-from clsbench.smgw.core.profiles import Endpoint, Profiles, TafProfile
+from clsbench.smgw.core.profiles import EmtProfile, Endpoint
 from clsbench.smgw.core.rights import Caller, Refusal, Rights, Target
 from clsbench.smgw.exchange import Exchange
 from clsbench.smgw.han.announcement import Announcement
 from clsbench.smgw.han.building import build_han
+from clsbench.smgw.han.facts import Facts
 from clsbench.smgw.han.resources import ClsResources
-from clsbench.smgw.history import ProfileHistory
 from clsbench.smgw.journal import LANE_OF_ROLE, SMGW, Journal
-from clsbench.smgw.lmn.readers import Counters, line_readers
+from clsbench.smgw.lmn.lines import Lines
+from clsbench.smgw.lmn.readers import Counters
+from clsbench.smgw.parts import Parts
 from clsbench.smgw.recorder import Recorder, Sign
 from clsbench.smgw.store import Store
 from clsbench.smgw.tariffs import Tariffs
 from clsbench.smgw.wan.channels import Channel, EmtChannels
+from clsbench.smgw.wan.deliveries import Deliveries
 from clsbench.smgw.wan.delivery import Delivery
-from clsbench.smgw.wan.resources import EmtResources, GwaResources
+from clsbench.smgw.wan.gwa_resources import GwaResources
+from clsbench.smgw.wan.resources import EmtResources
 from clsbench.smgw.worker import StoreWorker
-
-PROFILES_FACT = "profiles-digest"
-SMGW_ID_FACT = "smgw-id"
 
 
 class Gateway:
@@ -47,15 +49,16 @@ class Gateway:
     def __init__(self, config: SmgwConfig):
         self._config = config
         self._clock = BenchClock.from_spec(config.smgw.clock)
-        self.profiles = config.profiles()
+        config.profiles()  # a mistake in the file is told before anything is opened
         self._events = EventLog(config.smgw.event_log or None, self._clock, "smgw")
         self.store = Store(config.smgw.state())
         self.archive = Archive(self.store.database)
-        self._history = ProfileHistory(self.store.database)
         self.worker = StoreWorker(asyncio.get_running_loop())
         self._journal = Journal(self._events, self.store, self.worker, self._clock)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._parts = Parts()
         try:
+            self._overlay = Administered(self.store.database).load()
+            self.profiles = merged(config, self._overlay).profiles()
             self._build()
         except ClsbenchError:
             self.worker.close()
@@ -66,14 +69,12 @@ class Gateway:
     async def start(self) -> dict[str, int]:
         """Starts everything; returns the ports listened on. Raises EnvironmentProblem."""
         await self.worker.run(self._exchange.expire_open_commands)
-        await self._note_profiles()
         await self.tariffs.start()
         han = self._config.han
         port = await self._han.start(han.host, han.port)
-        runs = [reader.run() for reader in self._readers]
-        runs += [self._management.run(), self.tariffs.run()]
-        runs += [delivery.run() for delivery in self._deliveries.values()]
-        self._tasks = [asyncio.create_task(run) for run in runs]
+        await self.administration.start(self._lines, self.tariffs, self._deliveries, self.channels)
+        for part in (self._management, self.tariffs, self.administration):
+            self._parts.add(part, part.run())
         ports = await self.cls_channels.start()
         await self._announcement.start(port)
         self._journal.system("start", self.profiles.smgw_id, "gateway started")
@@ -82,24 +83,13 @@ class Gateway:
 
     async def run_until(self, stop: asyncio.Event) -> None:
         """Returns when `stop` is set. Raises what a part that broke raised."""
-        stopped = asyncio.create_task(stop.wait())
-        waiting = {stopped, self.worker.broken, *self._tasks}
-        try:
-            while not stopped.done():
-                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for part in done:
-                    part.result()
-        finally:
-            stopped.cancel()
+        await self._parts.watch(stop, self.worker.broken)
 
     async def stop(self) -> None:
         """Ends everything; what was taken on is written before this returns."""
         await self._announcement.close()
         await self._han.close()
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._parts.close()
         await self.cls_channels.close()
         await self.channels.close()
         await self.tariffs.close()
@@ -124,7 +114,10 @@ class Gateway:
             self.archive,
             *common,
             config.timing.event_s,
-            self._record_written,
+            lambda taf: self._deliveries.record_written(taf),
+        )
+        self.administration = Administration(
+            config, self._overlay, profiles, self.rights, self.store, *common
         )
         self._build_wan(self.rights)
         resources = ClsResources(
@@ -134,7 +127,7 @@ class Gateway:
             self._exchange,
             *common,
             config.time_state(),
-            self._device_records_stored,
+            self._deliveries.device_records_stored,
         )
         self._han = build_han(
             config.han,
@@ -150,14 +143,15 @@ class Gateway:
             sign,
         )
         self._announcement = Announcement(config.han.mdns, config.han.host, profiles.smgw_id)
-        self._readers = line_readers(
-            config.lmn,
+        self._lines = Lines(
             clock,
             self._journal,
             self.tariffs.take,
             Counters(self.store, self.worker),
+            self._parts,
         )
-        self.tariffs.ask_meter = self._ask_meter
+        self._lines.prepared(merged(config, self._overlay).lmn)  # mistakes are told at start
+        self.tariffs.ask_meter = self._lines.ask
 
     def _build_wan(self, authority: Rights) -> None:
         config, journal = self._config, self._journal
@@ -165,7 +159,15 @@ class Gateway:
         emt = EmtResources(authority, journal, self.desk, self.tariffs)
         self.channels = EmtChannels(context, emt.router.answer, journal, config.timing.retry_max_s)
         gwa = GwaResources(
-            authority, journal, self.channels, self._status, config.timing.connect_s
+            authority,
+            journal,
+            self.channels,
+            self._status,
+            config.timing.connect_s,
+            self.administration,
+            self.archive,
+            self.worker,
+            Facts(config.pki.dir),
         )
         timing = config.timing
         self.cls_channels = ClsChannels(
@@ -189,8 +191,9 @@ class Gateway:
             journal,
             config.timing.retry_max_s,
         )
-        self._deliveries = {
-            emt.name: Delivery(
+
+        def delivery(emt: EmtProfile) -> Delivery:
+            return Delivery(
                 emt,
                 context,
                 self.store,
@@ -200,30 +203,16 @@ class Gateway:
                 self._clock,
                 config.timing.retry_max_s,
             )
-            for emt in self.profiles.emts
-        }
 
-    def _record_written(self, taf: TafProfile) -> None:
-        for emt in taf.emts:
-            self._deliveries[emt].wake()
+        self._deliveries = Deliveries(delivery, self._parts)
 
     def _tell_refused(self, caller: Caller, action: str, target: Target, no: Refusal) -> None:
         self._journal.refused(
             LANE_OF_ROLE.get(caller.role, SMGW), f"{action}.refused", caller.name, no.reason
         )
 
-    def _ask_meter(self, meter: str) -> None:
-        for reader in self._readers:
-            reader.ask(meter)
-
-    def _device_records_stored(self, cls_id: str) -> None:
-        for emt in self.profiles.emts:
-            if cls_id in emt.cls_ids:
-                self._deliveries[emt.name].wake()
-
     async def _status(self) -> dict[str, Any]:
         state = self._config.time_state()
-        last = {key: at for reader in self._readers for key, at in reader.last.items()}
         return {
             "smgw_id": self.profiles.smgw_id,
             "utc_ms": self._clock.now_ms(),
@@ -232,23 +221,11 @@ class Gateway:
             "channels": self.channels.states(),
             "meters": {
                 key: {"meter_id": reading.meter_id, "captured_ms": reading.captured_ms}
-                for key, reading in last.items()
+                for key, reading in self._lines.last().items()
             },
             "last_seq": await self.worker.run(self.store.last_seqs),
             "undelivered": await self.worker.run(self.store.undelivered_count),
         }
-
-    async def _note_profiles(self) -> None:
-        changes = await self.worker.run(self._history.apply, self.profiles, self._clock.now_ms())
-        for change in changes:
-            self._journal.system("profile.changed", self._config.gwa.name, change)
-        await self.worker.run(self.store.remember, SMGW_ID_FACT, self.profiles.smgw_id)
-        digest = _digest(self.profiles)
-        if digest == await self.worker.run(self.store.fact, PROFILES_FACT):
-            return
-        await self.worker.run(self.store.remember, PROFILES_FACT, digest)
-        message = f"profiles in force, SHA-256 {digest}"
-        self._journal.calibration("profiles.changed", self._config.gwa.name, message)
 
     def _signer(self) -> Sign:
         identity = self._identity("smgw/sig")
@@ -271,7 +248,3 @@ class Gateway:
 
     def _path(self, name: str) -> Path:
         return self._config.pki.dir / name
-
-
-def _digest(profiles: Profiles) -> str:
-    return hashlib.sha256(repr(profiles).encode()).hexdigest()

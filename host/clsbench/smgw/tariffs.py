@@ -68,7 +68,9 @@ class Tariffs:
         self._series = SeriesDesk(
             profiles, recorder, store, archive, worker, journal, clock, written
         )
+        self._profiles = profiles
         self._watches = [StateWatch(taf) for taf in profiles.with_number(*STATE)]
+        self._round = asyncio.Lock()  # one round, or a change of profiles, at a time
         self._passed: list[tuple[TafProfile, OriginalReading]] = []
         self._asked: list[tuple[str, asyncio.Future[OriginalReading]]] = []
         self._unstored: list[tuple[str, OriginalReading]] = []
@@ -139,16 +141,32 @@ class Tariffs:
         """Takes up the series where they stopped. To be called before `take`."""
         await self._series.start()
 
+    async def adopt(self, profiles: Profiles) -> None:
+        """Puts these profiles in force, between two rounds; no reading is lost by it."""
+        async with self._round:
+            before = (self._profiles.meters, self._profiles.tafs)
+            self._profiles.adopt(profiles)
+            if before == (profiles.meters, profiles.tafs):
+                return
+            while self._unstored:  # those that come meanwhile too
+                await self._store_readings()
+            await self._series.start()
+            known = {watch.taf: watch for watch in self._watches}
+            wanted = profiles.with_number(*STATE)
+            self._watches = [known.get(taf) or StateWatch(taf) for taf in wanted]
+        self._kick.set()
+
     async def run(self) -> None:
         """Stores readings and keeps the series, for ever."""
         while True:
             self._kick.clear()
-            await self._store_readings()
-            await self._series.work()
-            passed, self._passed = self._passed, []
-            for taf, reading in passed:
-                if taf.validity.holds(reading.captured_ms):
-                    await self._record_state(taf, reading, THRESHOLD)
+            async with self._round:
+                await self._store_readings()
+                await self._series.work()
+                passed, self._passed = self._passed, []
+                for taf, reading in passed:
+                    if taf.validity.holds(reading.captured_ms):
+                        await self._record_state(taf, reading, THRESHOLD)
             await self._wait_for_due()
 
     async def close(self) -> None:

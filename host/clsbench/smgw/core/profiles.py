@@ -50,9 +50,11 @@ _KEYS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Profiles:
-    """All profiles of one gateway; a value of this type has passed every check.
+    """All profiles of one gateway; what such an object holds has passed every check.
+
+    Every part of the gateway holds the same object; only `adopt` changes it, as a whole.
 
     Raises BadInput naming the profile and the field when a reference points nowhere, an id
     is used twice, or a field does not belong to the tariff use case. `final_consumer` of a
@@ -94,6 +96,12 @@ class Profiles:
         self._check_proxies()
         for taf in self.tafs:
             self._check_taf(taf)
+
+    def adopt(self, other: "Profiles") -> None:
+        """Becomes `other`: everyone who holds this object sees those profiles from now on."""
+        for name, _ in _KEYS.values():
+            setattr(self, name, getattr(other, name))
+        self._by_kind = other._by_kind
 
     def meter(self, meter_id: str) -> MeterProfile | None:
         """The profile of the meter with this id (or ANY_METER), if there is one."""

@@ -40,6 +40,9 @@ READ_METER = "read-meter"  # a meter profile
 READ_PROFILE = "read-profile"  # an evaluation profile
 READ_READINGS = "read-readings"  # original and derived readings of an evaluation profile
 READ_LOG = "read-log"
+CHANGE_PROFILES = "change-profiles"
+LIST_PROFILES = "list-profiles"
+RENEW_CERTIFICATES = "renew-certificates"
 SELF_TEST = "self-test"
 OPEN_PROXY = "open-proxy"  # a transparent channel between a box and a market participant
 
@@ -142,7 +145,7 @@ class Rights:
             (ROLE_CLS, ANSWER_COMMAND): self._own_cls,
             (ROLE_CLS, DELIVER_RECORDS): self._own_cls,
             (ROLE_CLS, ANNOUNCE_EVENT): self._announce,
-            (ROLE_GWA, CONNECT): self._administer_emt,
+            (ROLE_GWA, CONNECT): self._channel_wanted,
             (ROLE_GWA, DISCONNECT): self._administer_emt,
             (ROLE_GWA, READ_STATUS): self._administer,
             (ROLE_EMT, COMMAND_CLS): self._from_wan,
@@ -150,6 +153,9 @@ class Rights:
             (ROLE_EMT, FETCH_STATE): self._on_demand,
             (ROLE_GWA, READ_INFO): self._administer,
             (ROLE_GWA, READ_LOG): self._administer_log,
+            (ROLE_GWA, CHANGE_PROFILES): self._administer,
+            (ROLE_GWA, LIST_PROFILES): self._administer,
+            (ROLE_GWA, RENEW_CERTIFICATES): self._administer,
             (ROLE_CON, READ_INFO): self._consumer,
             (ROLE_CON, READ_METER): self._own_meter,
             (ROLE_CON, READ_PROFILE): self._own_profile,
@@ -222,6 +228,25 @@ class Rights:
         if emt is None:
             return Refusal(f"no EMT profile '{target.emt}'", NOT_FOUND)
         return Grant(emt=emt)
+
+    def _channel_wanted(self, caller: Caller, target: Target) -> Verdict:
+        verdict = self._administer_emt(caller, target)
+        if isinstance(verdict, Refusal) or verdict.emt is None:
+            return verdict
+        reason = self.no_channel(verdict.emt)
+        return Refusal(reason) if reason else verdict
+
+    def no_channel(self, emt: EmtProfile) -> str:
+        """Why this participant may have no channel, "" where it may.
+
+        A passive one (no external events, nothing on demand) gets records and asks nothing.
+        """
+        if not emt.validity.holds(self._now_ms()):
+            return f"EMT profile '{emt.name}' is not in force"
+        on_demand = any(t.emt == emt.name and ON_DEMAND in t.modes for t in self._profiles.tafs)
+        if not emt.external_events and not on_demand:
+            return f"EMT profile '{emt.name}' is passive: no channel"
+        return ""
 
     def _from_wan(self, caller: Caller, target: Target) -> Verdict:
         emt = self._profiles.emt(caller.name)

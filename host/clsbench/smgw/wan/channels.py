@@ -68,7 +68,7 @@ class Channel:
         self.last_problem = ""
         self.wanted = asyncio.Event()  # set it to end the pause before the next try
         self._kind = kind
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._context = context
         # who answers is made sure of by role and name before the first request is served
         self._peer = Peer(cn=f"{name}.{role}", name=name, role=role, fingerprint="")
@@ -81,8 +81,8 @@ class Channel:
         backoff = Backoff(self._retry_max_s)
         while True:
             was_open = await connect_and_serve(
-                self._endpoint.host,
-                self._endpoint.port,
+                self.endpoint.host,
+                self.endpoint.port,
                 self._context,
                 self._peer.role,
                 self._peer.name,
@@ -105,7 +105,7 @@ class Channel:
 
     def _on_state(self, is_open: bool, reason: str) -> None:
         lane = LANE_OF_ROLE[self._peer.role]
-        place = f"{self._endpoint.host}:{self._endpoint.port}"
+        place = f"{self.endpoint.host}:{self.endpoint.port}"
         detail = {"channel": self._kind, "peer": self._peer.cn, "address": place}
         if is_open:
             self.opened.set()
@@ -154,17 +154,7 @@ class EmtChannels:
         """
         fresh = emt.name not in self._channels
         if fresh:
-            channel = Channel(
-                "emt",
-                emt.channel,
-                self._context,
-                "EMT",
-                emt.name,
-                self._handler,
-                self._journal,
-                self._retry_max_s,
-            )
-            self._channels[emt.name] = (channel, asyncio.create_task(channel.run()))
+            self._open(emt)
         channel, _ = self._channels[emt.name]
         if not fresh and not channel.opened.is_set():
             channel.wanted.set()  # the participant was away and asks for it now
@@ -176,6 +166,25 @@ class EmtChannels:
                 await self.disconnect(emt.name)
             reason = channel.last_problem or f"not open within {within_s:g} s"
             raise ChannelRefused(f"channel to {emt.name}: {reason}") from error
+
+    async def moved(self, emt: EmtProfile) -> None:
+        """Opens a standing channel anew where the participant's profile names another place."""
+        if emt.name in self._channels and self._channels[emt.name][0].endpoint != emt.channel:
+            await self.disconnect(emt.name)
+            self._open(emt)
+
+    def _open(self, emt: EmtProfile) -> None:
+        channel = Channel(
+            "emt",
+            emt.channel,
+            self._context,
+            "EMT",
+            emt.name,
+            self._handler,
+            self._journal,
+            self._retry_max_s,
+        )
+        self._channels[emt.name] = (channel, asyncio.create_task(channel.run()))
 
     async def disconnect(self, name: str) -> bool:
         """Ends the channel and its Connect; False when there was none."""

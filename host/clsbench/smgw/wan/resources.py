@@ -1,12 +1,9 @@
-"""What the gateway answers on the WAN: to its administrator and to market participants.
+"""What the gateway answers to market participants; to its administrator: `gwa_resources`.
 
 Translates between HTTP and the gateway's parts; decides nothing that `core.rights` decides.
 Source: FlexMC final report (Connect, events and commands over the aEMT channel). Paths and
 names are this project's.
 """
-
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 from aiohttp import web
 
@@ -15,22 +12,19 @@ from clsbench.smgw.commands import ClsSilent, CommandConflict, CommandDesk
 from clsbench.smgw.core import rights
 from clsbench.smgw.core.commands import read_command
 from clsbench.smgw.core.fields import object_body, text_field
-from clsbench.smgw.core.profiles import EmtProfile
 from clsbench.smgw.core.rights import Grant, Refusal, Rights, Target
 from clsbench.smgw.core.taf16 import WAN, Conflict, read_announcement
 from clsbench.smgw.journal import LANE_OF_ROLE, SMGW, Journal
 from clsbench.smgw.rest import CLS_ID, Call, HttpRefusal, Router
 from clsbench.smgw.tariffs import MeterSilent, Tariffs
-from clsbench.smgw.wan.channels import ChannelRefused, EmtChannels
 
-GWA_BASE = "/smgw/gwa/v1"
 EMT_BASE = "/smgw/emt/v1"
 MAX_NAME_BYTES = 64
 
-Status = Callable[[], Awaitable[dict[str, Any]]]
 
+class Resources:
+    """What both have: rights asked, refusals told."""
 
-class _Resources:
     def __init__(self, authority: Rights, journal: Journal):
         self.journal = journal
         self._rights = authority
@@ -50,58 +44,7 @@ class _Resources:
         )
 
 
-class GwaResources(_Resources):
-    """For the administrator: Connect, Disconnect, status. connect_s: real time a channel has."""
-
-    def __init__(
-        self,
-        authority: Rights,
-        journal: Journal,
-        channels: EmtChannels,
-        status: Status,
-        connect_s: float,
-    ):
-        super().__init__(authority, journal)
-        self._channels = channels
-        self._status = status
-        self._connect_s = connect_s
-        self.router.add("POST", f"{GWA_BASE}/fas/connect", self.connect)
-        self.router.add("POST", f"{GWA_BASE}/fas/disconnect", self.disconnect)
-        self.router.add("GET", f"{GWA_BASE}/rts/status", self.status)
-
-    async def connect(self, call: Call) -> web.Response:
-        """Opens the channel to a market participant and keeps it open."""
-        emt = self._emt(call, rights.CONNECT)
-        self.journal.event("GWA", SMGW, "message", "connect", detail={"emt_id": emt.name})
-        self.journal.system("connect", call.peer.name, f"channel to {emt.name} wanted")
-        try:
-            await self._channels.connect(emt, self._connect_s)
-        except ChannelRefused as refused:
-            raise HttpRefusal(502, str(refused)) from refused
-        return web.json_response({"state": "open"})
-
-    async def disconnect(self, call: Call) -> web.Response:
-        """Ends the channel to a market participant."""
-        emt = self._emt(call, rights.DISCONNECT)
-        self.journal.event("GWA", SMGW, "message", "disconnect", detail={"emt_id": emt.name})
-        self.journal.system("disconnect", call.peer.name, f"channel to {emt.name} unwanted")
-        await self._channels.disconnect(emt.name)
-        return web.json_response({"state": "closed"})
-
-    async def status(self, call: Call) -> web.Response:
-        """How the gateway is."""
-        self.granted(call, rights.READ_STATUS, rights.NOTHING)
-        return web.json_response(await self._status())
-
-    def _emt(self, call: Call, action: str) -> EmtProfile:
-        name = text_field(object_body(call.json()), "emt_id", MAX_NAME_BYTES)
-        emt = self.granted(call, action, Target(emt=name)).emt
-        if emt is None:
-            raise HttpRefusal(404, f"no EMT profile '{name}'")
-        return emt
-
-
-class EmtResources(_Resources):
+class EmtResources(Resources):
     """For market participants: commands to control boxes, events of their own."""
 
     def __init__(self, authority: Rights, journal: Journal, desk: CommandDesk, tariffs: Tariffs):

@@ -1,0 +1,195 @@
+"""Profiles that the administrator has put above the configuration file, or taken away from it.
+
+A profile is a section as the file has it (`[[taf]]`, `[[emt]]`, ...), under its kind and name.
+Knows sections and the table that keeps them; what a change means for the running gateway is
+`administration`'s.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import ValidationError
+
+from clsbench.errors import BadInput
+from clsbench.roleconfig import Strict, finding_text
+from clsbench.smgw.config import SmgwConfig
+from clsbench.smgw.config_profiles import (
+    ClsSection,
+    EmtSection,
+    LmnSection,
+    PersonSection,
+    ProxySection,
+    TafSection,
+)
+from clsbench.store.database import Database
+
+# kind: the field of a section that names it
+KINDS = {
+    "lmn": "meter_id",
+    "taf": "id",
+    "cls": "cls_id",
+    "emt": "name",
+    "consumer": "name",
+    "service": "name",
+    "proxy": "name",
+}
+_PATHS = ("certificate", "gateway_certificate", "gateway_key", "key_file", "password_file")
+_SECRET = "password"
+
+Key = tuple[str, str]  # kind, name
+Overlay = dict[Key, dict[str, Any] | None]  # None: removed
+
+
+class Sections(Strict):
+    """What an order of the administrator may hold; the lists of a gateway's configuration."""
+
+    lmn: list[LmnSection] = []
+    taf: list[TafSection] = []
+    cls: list[ClsSection] = []
+    emt: list[EmtSection] = []
+    consumer: list[PersonSection] = []
+    service: list[PersonSection] = []
+    proxy: list[ProxySection] = []
+
+
+@dataclass(frozen=True)
+class Order:
+    """Profiles to be put, as sections, and keys to be removed."""
+
+    put: dict[Key, dict[str, Any]]
+    remove: tuple[Key, ...] = ()
+
+
+def read_order(put: Any, remove: Any) -> Order:
+    """An order out of JSON, each section checked by itself. Raises BadInput naming the field."""
+    if not isinstance(put, dict) or not isinstance(remove, list):
+        raise BadInput("an order has `put`, an object of lists, and `remove`, a list")
+    check_sections(put)
+    found: dict[Key, dict[str, Any]] = {}
+    for kind, sections in put.items():
+        for section in sections:
+            key = (kind, section[KINDS[kind]])
+            if key in found:
+                raise BadInput(f"{kind} '{key[1]}' stands twice in the order")
+            _check_paths(key, section)
+            found[key] = section
+    removed = tuple(_key(each) for each in remove)
+    if both := set(found) & set(removed):
+        raise BadInput(f"{' '.join(min(both))} is to be put and removed at once")
+    return Order(found, removed)
+
+
+def check_sections(put: Mapping[str, Any], folder: Path | None = None) -> Sections:
+    """The sections by the rules of each field. folder: where their relative paths begin.
+
+    Raises BadInput with a line for each mistake, naming the section and the key.
+    """
+    try:
+        return Sections.model_validate(put, context={"folder": folder} if folder else None)
+    except ValidationError as error:
+        raise BadInput("\n  ".join(_findings(error, put))) from error
+
+
+def merged(config: SmgwConfig, overlay: Overlay) -> SmgwConfig:
+    """The configuration with the administered profiles in it. Paths in those lie in its PKI."""
+    own: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
+    for (kind, _), section in overlay.items():
+        if section is not None:
+            own[kind].append(section)
+    made = check_sections(own, config.pki.dir)
+    changed: dict[str, list[Any]] = {}
+    for kind, field in KINDS.items():
+        kept = [s for s in getattr(config, kind) if (kind, getattr(s, field)) not in overlay]
+        changed[kind] = [*kept, *getattr(made, kind)]
+    return config.model_copy(update=changed)
+
+
+def changed_by(order: Order, overlay: Overlay, config: SmgwConfig, now_ms: int) -> Overlay:
+    """The overlay after the order. A new TAF without `valid_from` is in force from now on.
+
+    Raises BadInput where a profile to be removed is not there.
+    """
+    known = {
+        (kind, getattr(section, field))
+        for kind, field in KINDS.items()
+        for section in getattr(merged(config, overlay), kind)
+    }
+    after = dict(overlay)
+    for key in order.remove:
+        if key not in known:
+            raise BadInput(f"{key[0]} '{key[1]}': no such profile to be removed")
+        after[key] = None
+    for key, section in order.put.items():
+        if key[0] == "taf" and key not in known and section.get("valid_from") is None:
+            moment = datetime.fromtimestamp(now_ms / 1000, UTC)
+            section = section | {"valid_from": moment.isoformat()}
+        after[key] = section
+    return after
+
+
+def shown(section: Mapping[str, Any]) -> dict[str, Any]:
+    """A section without its secrets."""
+    return {key: value for key, value in section.items() if key != _SECRET}
+
+
+class Administered:
+    """The table `administered`."""
+
+    def __init__(self, database: Database):
+        self._db = database
+
+    def load(self) -> Overlay:
+        """Everything the administrator has put or removed."""
+        rows = self._db.execute("SELECT kind, name, content FROM administered ORDER BY kind, name")
+        return {(kind, name): json.loads(text) if text else None for kind, name, text in rows}
+
+    def save(self, overlay: Overlay, keys: Iterable[Key], now_ms: int) -> None:
+        """Keeps these keys as they are in the overlay; within the caller's transaction."""
+        for key in keys:
+            section = overlay[key]
+            text = None if section is None else json.dumps(section, sort_keys=True)
+            self._db.execute(
+                "INSERT INTO administered VALUES (?, ?, ?, ?) ON CONFLICT (kind, name)"
+                " DO UPDATE SET content = excluded.content, taken_ms = excluded.taken_ms",
+                (*key, text, now_ms),
+            )
+
+
+def _findings(error: ValidationError, content: Mapping[str, Any]) -> list[str]:
+    """A line for each mistake, a section called by its name where it has one."""
+    lines = []
+    for each in error.errors():
+        found = dict(each)
+        kind, number, *rest = (*each["loc"], None)
+        if not isinstance(number, int) or kind not in KINDS:
+            lines.append(finding_text(found))
+            continue
+        section = content[str(kind)][number]
+        name = section.get(KINDS[str(kind)]) if isinstance(section, dict) else None
+        where = f"{kind} '{name}'" if name else f"{kind} number {number + 1}"
+        key = tuple(rest[:-1])
+        told = finding_text(found | {"loc": key}) if key else f"{found['msg']}: correct it"
+        lines.append(f"{where}: {told}")
+    return lines
+
+
+def _key(each: Any) -> Key:
+    if isinstance(each, list) and len(each) == 2 and all(isinstance(x, str) for x in each):
+        kind, name = each
+        if kind in KINDS:
+            return kind, name
+    raise BadInput(f"remove: {each!r} is no [kind, name]; kinds: {', '.join(KINDS)}")
+
+
+def _check_paths(key: Key, section: Mapping[str, Any]) -> None:
+    for field in _PATHS:
+        path = section.get(field)
+        if path and (PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts):
+            raise BadInput(
+                f"{key[0]} '{key[1]}': key {field}: '{path}' must be a path within the "
+                "gateway's PKI folder"
+            )
