@@ -1,6 +1,8 @@
 """The aEMT's configuration file: its ports, its GWA, and the CLS it may switch."""
 
-from pydantic import Field, field_validator
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
 
 from clsbench.roleconfig import Endpoint, FilePath, FileText, PkiDir, Strict
 
@@ -37,6 +39,8 @@ class ClsEntry(Strict):
 
     key_file: the device's HMAC key as raw bytes; without it seals are stored unchecked.
     first_seq: the record a new store starts from, for a device that has delivered before.
+    via: commands go through the gateway, or over the box's own CLS channel. proxy: the proxy
+    profile to be ordered when that channel is not there, "" where box or gateway open it.
     """
 
     cls_id: str = Field(min_length=14, max_length=14)
@@ -44,6 +48,14 @@ class ClsEntry(Strict):
     key_file: FilePath | None = None
     taf_profile: str = Field(min_length=1)
     first_seq: int = Field(default=1, ge=1)
+    via: Literal["smgw", "channel"] = "smgw"
+    proxy: str = ""
+
+    @model_validator(mode="after")
+    def _key_for_channel(self) -> Self:
+        if self.via == "channel" and self.key_file is None:
+            raise ValueError(f"{self.cls_id}: via channel needs key_file, which proves the box")
+        return self
 
 
 class EmtConfig(Strict):
@@ -53,6 +65,7 @@ class EmtConfig(Strict):
     pki: PkiDir
     channel: Endpoint = Endpoint()
     delivery: Endpoint = Endpoint()
+    cls_channel: Endpoint | None = None
     gwa: GwaSection
     cls: list[ClsEntry] = []
 

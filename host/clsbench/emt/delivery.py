@@ -21,7 +21,13 @@ from clsbench.eventlog import EventLog
 from clsbench.net.serving import refusal
 from clsbench.net.tls import Peer
 from clsbench.smgw.core.records import read_content
-from clsbench.store.device_records import STORED, Conflict, DeviceRecord, LinkBroken
+from clsbench.store.device_records import (
+    STORED,
+    Conflict,
+    DeviceRecord,
+    Holding,
+    LinkBroken,
+)
 
 GATEWAY_PATH = "/emt/v1/records"
 DEVICE_PREFIX = "/emt/v1/cls-records/"
@@ -73,6 +79,18 @@ class Delivery:
     def no_http(self, peer: Peer, status: int, reason: str) -> None:
         """Tells of a delivery that was no HTTP; it is answered already."""
         self._refuse("delivery.http", status, f"from {peer.cn}: {reason}")
+
+    def take(self, known: KnownCls, items: list[bytes]) -> Holding:
+        """Device records that came over the box's own channel; a refusal is told.
+
+        Returns what is held of the box then.
+        """
+        if items:
+            with self._store.batch():
+                status, reason = self._store_all(known, items)
+            if status != 200:
+                self._refuse("cls-record.refused", status, reason)
+        return self._store.device_holding(known.entry.cls_id, known.entry.first_seq)
 
     def _gateway(self, peer: Peer, der: bytes) -> web.Response:
         try:

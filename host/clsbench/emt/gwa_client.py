@@ -41,7 +41,14 @@ class GwaClient:
         if answer.status != 200:
             raise PeerRefused(f"GWA {self._gwa.name} answered {answer.status}")
 
-    async def _post(self, path: str, smgw_id: str) -> HttpAnswer:
+    async def open_proxy(self, smgw_id: str, proxy: str) -> None:
+        """Orders a CLS channel by its proxy profile; it stands on return. Errors as `connect`."""
+        answer = await self._post("/gwa/v1/proxy", smgw_id, proxy=proxy)
+        if answer.status != 200:
+            kind = PeerSilent if answer.status in NOT_NOW else PeerRefused
+            raise kind(f"GWA {self._gwa.name} answered {answer.status}: {answer.error_text()}")
+
+    async def _post(self, path: str, smgw_id: str, **more: str) -> HttpAnswer:
         opened: list[HttpOverStream] = []
         name = f"GWA {self._gwa.name}"
         try:
@@ -58,7 +65,7 @@ class GwaClient:
         except ClsbenchError as error:
             raise PeerSilent(f"{name} cannot be reached: {error}") from error
         try:
-            content = {"smgw_id": smgw_id, "emt_id": self._emt_name}
+            content = {"smgw_id": smgw_id, "emt_id": self._emt_name, **more}
             return await opened[0].request("POST", path, json=content, timeout_s=ANSWER_WITHIN_S)
         finally:
             transport.close()

@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable
 
 from clsbench.clock import BenchClock
+from clsbench.emt.cls_channel import ClsChannels
+from clsbench.emt.cls_way import ChannelWay
 from clsbench.emt.config import ClsEntry, EmtConfig
 from clsbench.emt.delivery import Delivery, KnownCls
 from clsbench.emt.engine import CommandEngine
@@ -40,17 +42,26 @@ class EmtService:
         identity = config.pki.wan_identity(f"emt-{config.emt.name}")
         trust = config.pki.wan_trust
         gwa = GwaClient(config.gwa, config.emt.name, wan_client(identity, trust))
-        self._engine = CommandEngine(self._store, self._channels, gwa.connect, self._events, clock)
-        self._operator = OperatorApi(config, self._store, self._engine, self._channels)
         known = {entry.cls_id: _known(entry) for entry in config.cls}
         verify = cms_verifier(config.pki)
         delivery = Delivery(self._store, known, verify, self._events, clock)
+        self._cls = ClsChannels(known, delivery.take, gwa.open_proxy, self._events)
+        ways = {
+            entry.cls_id: ChannelWay(self._cls, entry.cls_id)
+            for entry in config.cls
+            if entry.via == "channel"
+        }
+        self._engine = CommandEngine(
+            self._store, self._channels, gwa.connect, self._events, clock, ways=ways
+        )
+        self._operator = OperatorApi(config, self._store, self._engine, self._channels)
         self._delivery = PeerHttpServer(delivery.handle, delivery.no_http)
         context = wan_server(identity, trust)
         self._channel_port = TlsListener(context, self._accept_channel, self._refused("channel"))
         self._delivery_port = TlsListener(
             context, self._delivery.accept, self._refused("delivery")
         )
+        self._cls_port = TlsListener(context, self._cls.accept, self._refused("cls"))
 
     async def start(self) -> dict[str, int]:
         """Opens the ports and the operator socket; returns the port numbers."""
@@ -59,6 +70,8 @@ class EmtService:
             "channel": await self._channel_port.start(channel.host, channel.port),
             "delivery": await self._delivery_port.start(delivery.host, delivery.port),
         }
+        if (cls := self._config.cls_channel) is not None:
+            ports["cls"] = await self._cls_port.start(cls.host, cls.port)
         await self._operator.start()
         return ports
 
@@ -69,6 +82,8 @@ class EmtService:
         await self._delivery.close()
         await self._delivery_port.close()
         await self._channel_port.close()
+        await self._cls.close()
+        await self._cls_port.close()
         await self._channels.close()
         self._store.close()
         self._events.close()

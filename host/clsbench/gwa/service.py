@@ -16,6 +16,7 @@ from clsbench.eventlog import EventLog
 from clsbench.gwa.channels import ChannelOrders
 from clsbench.gwa.config import GwaConfig
 from clsbench.gwa.connects import StandingConnects
+from clsbench.gwa.proxies import ORDER_PATH, ProxyOrders
 from clsbench.net.listener import TlsListener
 from clsbench.net.reverse import OpenStreams, http_client_protocol
 from clsbench.net.serving import PeerHttpServer, json_object, refusal
@@ -38,6 +39,7 @@ class GwaService:
         standing = StandingConnects(state_dir(config.gwa.state_dir) / "connects.json")
         self._gateways = OpenStreams(self._gateway_changed)
         self._orders = ChannelOrders(config, standing, self._gateways, self._events)
+        self._proxies = ProxyOrders(config, self._gateways, self._events)
         self._service = PeerHttpServer(self._serve, self._refuse)
         context = wan_server(config.pki.wan_identity("gwa"), config.pki.wan_trust)
         self._management_port = TlsListener(context, self._accept_gateway, self._refused_tls)
@@ -78,14 +80,17 @@ class GwaService:
     async def _serve(self, peer: Peer, request: web.BaseRequest) -> web.StreamResponse:
         if peer.role != "EMT":
             return self._refuse(peer, 403, f"{peer.cn} is no EMT: may not order channels")
-        if request.path not in (CONNECT, DISCONNECT):
+        if request.path not in (CONNECT, DISCONNECT, ORDER_PATH):
             return refusal(404, f"no resource {request.path}")
         if request.method != "POST":
             return refusal(405, "only POST")
+        proxy = {"proxy": str} if request.path == ORDER_PATH else {}
         try:
-            content = await json_object(request, smgw_id=str, emt_id=str)
+            content = await json_object(request, smgw_id=str, emt_id=str, **proxy)
         except BadInput as error:
             return self._refuse(peer, 422, str(error))
+        if request.path == ORDER_PATH:
+            return await self._order_proxy(peer, **content)
         return await self._order(peer, request.path, content["smgw_id"], content["emt_id"])
 
     async def _order(self, peer: Peer, path: str, smgw_id: str, emt_id: str) -> web.Response:
@@ -99,6 +104,16 @@ class GwaService:
         if verdict.status != 200:
             return self._refuse(peer, verdict.status, verdict.reason)
         return web.json_response({"state": "open" if path == CONNECT else "closed"})
+
+    async def _order_proxy(
+        self, peer: Peer, smgw_id: str, emt_id: str, proxy: str
+    ) -> web.Response:
+        if emt_id != peer.name:
+            return self._refuse(peer, 403, f"{peer.cn} may not order for EMT {emt_id}")
+        verdict = await self._proxies.connect(smgw_id, emt_id, proxy)
+        if verdict.status != 200:
+            return self._refuse(peer, verdict.status, verdict.reason)
+        return web.json_response({"state": "open"})
 
     def _refuse(self, peer: Peer, status: int, reason: str) -> web.Response:
         log.warning("service: %s answered %d: %s", peer.cn, status, reason)

@@ -57,10 +57,12 @@ class DeviceRecord:
 
 @dataclass(frozen=True)
 class Holding:
-    """acknowledged: none is missing up to here; missing: ranges that the receiver lacks."""
+    """acknowledged: none is missing up to here; missing: ranges that the receiver lacks;
+    newest: the highest number stored, 0 for none."""
 
     acknowledged: int
     missing: list[Run]
+    newest: int = 0
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -131,7 +133,8 @@ class DeviceRecords:
     def holding(self, cls_id: str, first: int) -> Holding:
         """What is here of a device, counted from number `first` on."""
         runs = runs_of(self._db, "device_records", "cls_id=?", (cls_id,))
-        return Holding(acknowledged(runs, first), missing(runs, first))
+        newest = runs[-1][1] if runs else 0
+        return Holding(acknowledged(runs, first), missing(runs, first), newest)
 
     def all(self) -> list[dict[str, Any]]:
         """All rows, in order of CLS and sequence number."""

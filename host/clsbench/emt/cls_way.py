@@ -1,0 +1,34 @@
+"""A command's way to a box over its CLS channel, in the form the command engine knows.
+
+The engine brings a command to its answer whatever the way; here the answer of the box becomes
+the one that a gateway would have passed on.
+"""
+
+import json
+import uuid as uuidlib
+from typing import Any
+
+from clsbench.emt.cls_channel import ClsChannels
+from clsbench.emt.cls_session import ClsSession
+from clsbench.net.reverse import HttpAnswer
+
+
+class ChannelWay:
+    """To one box. `ready` first, then `send`."""
+
+    def __init__(self, channels: ClsChannels, cls_id: str):
+        self._channels = channels
+        self._cls_id = cls_id
+
+    async def ready(self, within_s: float) -> ClsSession:
+        """The channel that `send` takes. Raises PeerSilent, PeerRefused."""
+        return await self._channels.session(self._cls_id, within_s)
+
+    async def send(self, session: ClsSession, row: dict[str, Any], within_s: float) -> HttpAnswer:
+        """Sends the command of a row. Raises PeerSilent."""
+        uuid = uuidlib.UUID(row["uuid"]).bytes
+        code, seq, text = await session.command(
+            row["action"], uuid, row["text"], row["event_ms"], within_s
+        )
+        content = {"code": code, "seq": seq, "text": text}
+        return HttpAnswer(200, {}, json.dumps(content).encode())
