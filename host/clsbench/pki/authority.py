@@ -21,6 +21,7 @@ ROOT_YEARS = 8
 SUB_YEARS = 5
 END_YEARS = 2
 BACKDATED = timedelta(days=1)
+LEAST = timedelta(days=30)
 
 WAN_CURVE = ec.BrainpoolP256R1
 HAN_CURVE = ec.SECP256R1
@@ -45,10 +46,11 @@ class Issued:
 
 
 def validity(years: int, start: datetime | None = None) -> Validity:
-    """From one day ago, or one day before `start` if that is earlier, until `years` from now."""
+    """For `years` from one day ago, or from one day before `start` if that is earlier; in any
+    case until LEAST from now, since TLS goes by the machine's clock."""
     now = datetime.now(UTC).replace(microsecond=0)
     begins = now if start is None else min(now, start.astimezone(UTC).replace(microsecond=0))
-    return Validity(begins - BACKDATED, now + years * _YEAR)
+    return Validity(begins - BACKDATED, max(begins + years * _YEAR, now + LEAST))
 
 
 def new_ca(

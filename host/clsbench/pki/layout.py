@@ -1,30 +1,29 @@
 """The test SM-PKI on disk: which file lies where, making it, opening it, issuing into it.
 
-DIR/root.crt.pem, sub.crt.pem, sub.key.pem, wan-trust.pem (sub-CA, root)
+DIR/root.{crt,key}.pem, sub.{crt,key}.pem, wan-trust.pem (sub-CA, root)
+DIR/wan-crl.pem (revocation lists of sub-CA and root), DIR/han/crl.pem (of the HAN CA)
 DIR/gwa, DIR/smgw, DIR/emt-<name>: {tls,enc,sig}.{crt,key}.pem (certificate files: own, sub-CA)
 DIR/han: ca.crt.pem, ca.crt.der, ca.key.pem, smgw.{crt,key}.pem
 DIR/cls-<cls_id>: cls.{crt,key}.{pem,der}
 DIR/con-<name>, DIR/srv-<name>: con.{crt,key}.pem, srv.{crt,key}.pem (persons in the HAN, P-256)
 
-The root's key is used once and never written: a new sub-CA means a new PKI.
+What is done to a PKI later (revoke, renew) is in `pki.operations`.
 """
 
 import os
-import secrets
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from clsbench.errors import BadInput, EnvironmentProblem, PeerRefused
 from clsbench.net.tls import Identity
-from clsbench.pki import authority, files
+from clsbench.pki import authority, crl, files
 from clsbench.pki.authority import Issued, Validity
+from clsbench.pki.directory import CLS, EMT, PERSON_ROLES, appearing_at, check_target
 from clsbench.pki.names import (
     PURPOSES,
     TLS,
@@ -32,6 +31,7 @@ from clsbench.pki.names import (
     check_device_id,
     check_party_name,
     cn_of,
+    purpose_of,
     split_cn,
 )
 
@@ -40,11 +40,7 @@ DEFAULT_GWA = "gwa-test"
 DEFAULT_EMT = "flexmarkt"
 DEFAULT_CLS = "ETST0020000017"
 
-_OWN_FILES = {"root.crt.pem", "sub.crt.pem", "sub.key.pem", "wan-trust.pem", "gwa", "smgw", "han"}
-_EMT = "emt-"
-_CLS = "cls-"
-PERSON_ROLES = ("con", "srv")  # final consumer, service technician
-_PREFIXES = (_EMT, _CLS, *(f"{role}-" for role in PERSON_ROLES))
+HAN_CURVES = {"secp256r1": authority.HAN_CURVE, "brainpool": authority.WAN_CURVE}
 
 
 @dataclass(frozen=True)
@@ -77,6 +73,8 @@ class Pki:
         self.wan_trust = directory / "wan-trust.pem"
         self.han_trust = directory / "han" / "ca.crt.pem"
         self.han_trust_der = directory / "han" / "ca.crt.der"
+        self.wan_crl = directory / "wan-crl.pem"
+        self.han_crl = directory / "han" / "crl.pem"
         self.gwa = _triplet(directory / "gwa")
         self.smgw = _triplet(directory / "smgw")
         self.smgw_han = _identity(directory / "han", "smgw")
@@ -92,9 +90,11 @@ class Pki:
         *,
         overwrite: bool = False,
         start: datetime | None = None,
+        han_profile: str = "secp256r1",
     ) -> "Pki":
         """Makes a whole PKI, which appears at `directory` in one step.
 
+        han_profile: one of HAN_CURVES, what the keys of the HAN lie on.
         start: instant from which the certificates must hold when earlier than now (a bench
         clock may run in the past). Raises BadInput when a name is wrong, when the directory
         holds a PKI and `overwrite` is not set, or holds anything else in any case.
@@ -102,11 +102,11 @@ class Pki:
         target = Path(os.path.abspath(directory))
         check_device_id(smgw_id)
         check_party_name(gwa_name)
-        _check_target(target, overwrite)
+        check_target(target, overwrite)
         try:
-            with _appearing_at(target) as beside:
+            with appearing_at(target) as beside:
                 made = cls(beside, smgw_id, gwa_name)
-                made._found(start)
+                made._found(start, HAN_CURVES[han_profile])
                 for name in dict.fromkeys(emt_names):
                     made.issue_emt(name, _end_span(start))
                 for cls_id in dict.fromkeys(cls_ids):
@@ -130,20 +130,20 @@ class Pki:
     @property
     def emt_names(self) -> list[str]:
         """Names of the external market participants, sorted."""
-        return self._folders(_EMT)
+        return self._folders(EMT)
 
     @property
     def cls_ids(self) -> list[str]:
         """CLS-IDs with a HAN certificate, sorted."""
-        return self._folders(_CLS)
+        return self._folders(CLS)
 
     def emt(self, name: str) -> Triplet:
         """The identities of an external market participant. Raises BadInput when there is none."""
-        return _triplet(self._folder(_EMT, name, "--emt"))
+        return _triplet(self._folder(EMT, name, "--emt"))
 
     def cls_files(self, cls_id: str) -> ClsFiles:
         """All files of a CLS. Raises BadInput when it has no certificate."""
-        folder = self._folder(_CLS, cls_id, "--cls")
+        folder = self._folder(CLS, cls_id, "--cls")
         return ClsFiles(_identity(folder, "cls"), folder / "cls.crt.der", folder / "cls.key.der")
 
     def cls(self, cls_id: str) -> Identity:
@@ -152,14 +152,14 @@ class Pki:
 
     def issue_emt(self, name: str, span: Validity | None = None) -> Triplet:
         """Adds an external market participant. Raises BadInput when it exists already."""
-        folder = self._new_folder(_EMT, check_party_name(name))
+        folder = self._new_folder(EMT, check_party_name(name))
         self._write_triplet(folder, f"{name}.EMT", span or _end_span(None), self._sub())
         return _triplet(folder)
 
     def issue_cls(self, cls_id: str, span: Validity | None = None) -> ClsFiles:
         """Adds a CLS with its HAN certificate. Raises BadInput when it exists already."""
-        folder = self._new_folder(_CLS, check_device_id(cls_id))
-        ca = self._han_ca()
+        folder = self._new_folder(CLS, check_device_id(cls_id))
+        ca = self.han_ca()
         lower = cls_id.lower()
         issued = authority.new_end(
             f"{lower}.cls", TLS, span or _end_span(None), ca, dns_name=f"{lower}.sm"
@@ -176,7 +176,7 @@ class Pki:
         folder = self._new_folder(f"{role}-", check_party_name(name))
         cn = f"{name}.{role}"
         issued = authority.new_end(
-            cn, TLS, span or _end_span(None), self._han_ca(), dns_name=cn.lower()
+            cn, TLS, span or _end_span(None), self.han_ca(), dns_name=cn.lower()
         )
         _write_identity(_identity(folder, role), issued)
         return _identity(folder, role)
@@ -199,7 +199,7 @@ class Pki:
         self, folder: Path, cn: str, purpose: str = TLS, span: Validity | None = None
     ) -> Identity:
         """Any HAN certificate into any folder: to try what must be refused."""
-        return self._issue_to(folder, cn, purpose, span, self._han_ca(), with_issuer=False)
+        return self._issue_to(folder, cn, purpose, span, self.han_ca(), with_issuer=False)
 
     def certificates(self) -> list[Path]:
         """Every PEM certificate of the PKI, authorities first."""
@@ -210,7 +210,7 @@ class Pki:
         found += [self.cls(cls_id).cert for cls_id in self.cls_ids]
         return found + [person.cert for person in self.persons()]
 
-    def _found(self, start: datetime | None) -> None:
+    def _found(self, start: datetime | None, han_curve: type[ec.EllipticCurve]) -> None:
         """Writes authorities, GWA and SMGW into the empty directory."""
         root = authority.new_ca(
             "clsbench-Test-Root.CA",
@@ -221,24 +221,29 @@ class Pki:
         span = authority.validity(authority.SUB_YEARS, start)
         sub = authority.new_ca("clsbench-Test-Sub.CA", authority.WAN_CURVE, span, root)
         files.write_pem(self.root_cert, root.certificate)
+        files.write_key(self.directory / "root.key.pem", root.key, Encoding.PEM)
         files.write_pem(self.sub_cert, sub.certificate)
         files.write_key(self.directory / "sub.key.pem", sub.key, Encoding.PEM)
         files.write_pem(self.wan_trust, sub.certificate, root.certificate)
         for folder, cn in (("gwa", f"{self.gwa_name}.GWA"), ("smgw", f"{self.smgw_id}.SMGW")):
             files.make_directory(self.directory / folder)
             self._write_triplet(self.directory / folder, cn, _end_span(start), sub)
-        self._found_han(span, _end_span(start))
+        self._found_han(span, _end_span(start), han_curve)
+        _first_lists(self.wan_crl, [sub, root])
 
-    def _found_han(self, ca_span: Validity, end_span: Validity) -> None:
+    def _found_han(
+        self, ca_span: Validity, end_span: Validity, curve: type[ec.EllipticCurve]
+    ) -> None:
         folder = self.directory / "han"
         files.make_directory(folder)
-        ca = authority.new_ca("clsbench-Test-HAN.CA", authority.HAN_CURVE, ca_span)
+        ca = authority.new_ca("clsbench-Test-HAN.CA", curve, ca_span)
         files.write_pem(self.han_trust, ca.certificate)
         files.write_der(self.han_trust_der, ca.certificate)
         files.write_key(folder / "ca.key.pem", ca.key, Encoding.PEM)
         lower = self.smgw_id.lower()
         smgw = authority.new_end(f"{lower}.smgw", TLS, end_span, ca, dns_name=f"{lower}.sm")
         _write_identity(self.smgw_han, smgw)
+        _first_lists(self.han_crl, [ca])
 
     def _write_triplet(self, folder: Path, cn: str, span: Validity, sub: Issued) -> None:
         for purpose in PURPOSES:
@@ -262,10 +267,38 @@ class Pki:
         _write_identity(identity, issued, *chain)
         return identity
 
+    def wan_authorities(self) -> list[Issued]:
+        """Sub-CA and root with their keys. Raises BadInput."""
+        return [self._sub(), _authority(self.root_cert, self.directory / "root.key.pem")]
+
+    def authorities(self) -> list[Issued]:
+        """Sub-CA, root and HAN CA."""
+        return [*self.wan_authorities(), self.han_ca()]
+
+    def reissue(
+        self, folder: Path, path: Path, old: x509.Certificate, span: Validity
+    ) -> x509.Certificate:
+        """Makes a new key and certificate with the names and purpose of `old`, by its issuer,
+        into files of the same names in `folder`; DER files too where `path` has them beside."""
+        sub, han = self._sub(), self.han_ca()
+        wan = old.issuer == sub.certificate.subject
+        cn = cn_of(old)
+        issued = authority.new_end(
+            cn, purpose_of(old), span, sub if wan else han, dns_name=_dns_name(old) or cn.lower()
+        )
+        stem = path.name.removesuffix(".crt.pem")
+        chain = (sub.certificate,) if wan else ()
+        _write_identity(_identity(folder, stem), issued, *chain)
+        if path.with_suffix(".der").is_file():
+            files.write_der(folder / f"{stem}.crt.der", issued.certificate)
+            files.write_key(folder / f"{stem}.key.der", issued.key, Encoding.DER)
+        return issued.certificate
+
     def _sub(self) -> Issued:
         return _authority(self.sub_cert, self.directory / "sub.key.pem")
 
-    def _han_ca(self) -> Issued:
+    def han_ca(self) -> Issued:
+        """The HAN's authority with its key. Raises BadInput."""
         return _authority(self.han_trust, self.directory / "han" / "ca.key.pem")
 
     def _folders(self, prefix: str) -> list[str]:
@@ -291,6 +324,21 @@ class Pki:
 
 def _end_span(start: datetime | None) -> Validity:
     return authority.validity(authority.END_YEARS, start)
+
+
+def _first_lists(path: Path, issuers: list[Issued]) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    span = Validity(now - authority.BACKDATED, now + timedelta(days=crl.DAYS))
+    lists = [crl.new_list(issuer, (), span, 1) for issuer in issuers]
+    files.write_atomically(path, crl.pem_of(lists), files.CERTIFICATE_MODE)
+
+
+def _dns_name(certificate: x509.Certificate) -> str:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return ""
+    return next(iter(found.value.get_values_for_type(x509.DNSName)), "")
 
 
 def _identity(folder: Path, stem: str) -> Identity:
@@ -327,38 +375,3 @@ def _name_in(cert: Path, role: str) -> tuple[str, str]:
 
 def _missing(path: Path) -> BadInput:
     return BadInput(f"{path}: no such file. Make a test PKI with: clsbench pki init --out DIR")
-
-
-def _check_target(target: Path, overwrite: bool) -> None:
-    if not target.exists() and not target.is_symlink():
-        return
-    if not target.is_dir() or target.is_symlink():
-        raise BadInput(f"{target}: exists and is no directory. Choose another with --out")
-    names = {path.name for path in target.iterdir()}
-    strange = sorted(n for n in names - _OWN_FILES if not n.startswith(_PREFIXES))
-    if strange:
-        raise BadInput(
-            f"{target}: holds '{strange[0]}', which no PKI has. Choose an empty directory"
-        )
-    if names and not overwrite:
-        raise BadInput(
-            f"{target}: holds a PKI already. Keep it, choose another directory, or replace it "
-            "and all its keys with --overwrite"
-        )
-
-
-@contextmanager
-def _appearing_at(target: Path) -> Iterator[Path]:
-    """A new directory beside `target`, which takes its place when the body has succeeded."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    made = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-    old = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-    files.make_directory(made)
-    try:
-        yield made
-        if target.exists():
-            target.rename(old)
-        made.rename(target)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
