@@ -2,10 +2,17 @@
 
 import gc
 
+import slots
+
 # collected while it loads, the code lies close and leaves the rest of the heap in one piece
 gc.threshold(8192)
+slots.start()
+ended = False
+try:
+    from dicamm.app.main import run
 
-from dicamm.app.main import run  # noqa: E402
-
-gc.threshold(32768)
-run()
+    gc.threshold(32768)
+    ended = run()
+finally:
+    if not ended:
+        slots.fallen()

@@ -12,7 +12,7 @@ INFO = "info"  # the normal course of things
 WARNING = "warning"  # refused or degraded; the device copes alone
 FAULT = "fault"  # somebody has to look
 
-_EVENTS = "begin|end|change|refused|failsafe|tamper|power-fail|boot|meter-fault"
+_EVENTS = "begin|end|change|refused|failsafe|tamper|power-fail|boot|meter-fault|update"
 _RESETS = "power on|reset pin or button|watchdog|deep sleep|software"
 
 # number -> (name, severity, text)
@@ -162,6 +162,7 @@ CODES = {
         INFO,
         "the input for {event|?|" + _EVENTS + "} is quiet again",
     ),
+    codes.UPDATE_REFUSED: ("UPDATE_REFUSED", WARNING, "the update was refused"),
 }
 
 

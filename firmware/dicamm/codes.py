@@ -74,6 +74,7 @@ HANDED_OVER = const(73)
 POWER_FAIL_FOUND = const(74)
 INPUT_ACTIVE = const(75)
 INPUT_QUIET = const(76)
+UPDATE_REFUSED = const(77)
 
 
 def from_modbus(error):

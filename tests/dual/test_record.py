@@ -170,6 +170,7 @@ def test_every_event_has_its_number_and_name():
         7: "power-fail",
         8: "boot",
         9: "meter-fault",
+        10: "update",
     }
     assert [record.EVENT_NAMES[event] for event in record.ENDS] == [
         "end",

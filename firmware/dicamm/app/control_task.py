@@ -74,6 +74,10 @@ class Controller:
         elif not events or events[-1][0] != self._journal.newest or events[-1][2] != record.BOOT:
             self._note(record.BOOT)  # once, however often it starts with nothing in between
 
+    async def event(self, event, text):
+        """Records an event outside a transaction at once; returns an Answer."""
+        return await self._pay_other(_Owed(event, None, text))
+
     def watch_input(self, event, is_active):
         """While `is_active()` is true the relay stays open; `event` is recorded when it begins."""
         self._inputs.append([event, is_active, False])
@@ -265,14 +269,14 @@ class Controller:
     async def _pay_other(self, owed):
         """Records an event outside a transaction, with a reading where the meter gives one."""
         if not self._spare():
-            return
+            return Answer(codes.JOURNAL_FULL)
         reading = None
         if self._meter.healthy:
             reading, error = await self._meter.read_event()
             owed.cause = owed.cause or error
         owed.cause = owed.cause or (0 if reading else self._meter.error)
         owed.uuid = _own_uuid()
-        self._record(owed, owed.event, reading, owed.cause)
+        return self._record(owed, owed.event, reading, owed.cause)
 
     # -- records
 

@@ -4,11 +4,11 @@ import asyncio
 import gc
 import os
 
+import slots
 from dicamm import VERSION, codes
 from dicamm.app import records
 from dicamm.app.bus import Bus
 from dicamm.app.control_task import Controller
-from dicamm.app.delivery_task import Backoff, CommandPoll, Delivery
 from dicamm.app.journal_task import JournalKeeper
 from dicamm.app.log import Log
 from dicamm.app.meter_task import Meter
@@ -20,11 +20,10 @@ from dicamm.control.answered import REMEMBERED
 from dicamm.control.command import uuid_text
 from dicamm.control.interlock import Interlock
 from dicamm.link.bench import BenchLink
-from dicamm.link.han import HanClient
 from dicamm.metering.grid import QuarterHourGrid
 from dicamm.metering.legal_time import LegalTime
 from dicamm.metering.record import POWER_FAIL, TAMPER
-from dicamm.proto.cose import Mac0
+from dicamm.proto.cose import HmacSha256, Mac0
 from dicamm.store.journal import Journal
 
 PROTOCOL = 1
@@ -46,6 +45,8 @@ class Device:
         self.journal = Journal(ports.flash, erase_inline=False)
         self.journal.erase_ahead()  # nothing is on the bus yet
         self.mac0 = Mac0(settings.read_file("records.key"), settings.device_id.encode())
+        self.update_key = HmacSha256(settings.read_file("records.key")).mac(b"clsbench update")
+        self.updater = None
         self._signer = _signer(settings)
         identity = (settings.cls_id, settings.meter_id)
         self.recorder = Recorder(self.journal, self.mac0, identity, self.legal_time)
@@ -98,6 +99,7 @@ class Device:
             supervisor.add("journal", keeper.run, 10000)
             if self._connect is not None:
                 self._add_gateway(supervisor)
+            self._look_at_slots(supervisor)
             self.interlock.release("starting")
             await supervisor.watch(lambda: self.link.handed_over)
             self.journal.flush()
@@ -106,7 +108,22 @@ class Device:
             supervisor.stop()
         await asyncio.sleep_ms(50)  # the answer to the hand-over leaves first
 
+    def _look_at_slots(self, supervisor):
+        state = slots.load()
+        if state.trial:
+            from dicamm.app.trial import Trial
+
+            supervisor.add("trial", Trial(self).run, 30000)
+        elif state.failed and not state.told:
+            from dicamm.app.trial import tell
+
+            asyncio.create_task(tell(self.controller, state))
+
     def _add_gateway(self, supervisor):
+        # here: a board without gateway does not carry them
+        from dicamm.app.delivery_task import Backoff, CommandPoll, Delivery
+        from dicamm.link.han import HanClient
+
         host = self.settings.gateway_name
         first, second = HanClient(self._connect, host), HanClient(self._connect, host)
         self.clients = [first, second]
@@ -243,6 +260,15 @@ class BenchService:
             if sealed is not None and found < count:
                 found += 1
                 yield seq, sealed
+
+    async def update(self, message):
+        """A step of an update; its code is loaded with the first."""
+        device = self._device
+        if device.updater is None:
+            from dicamm.app.update import Update
+
+            device.updater = Update(device, device.update_key)
+        return await device.updater.serve(message)
 
     def logs(self):
         """The log entries still held."""

@@ -20,9 +20,10 @@ def run():
     """Runs the DICAMM until Ctrl-C or a hand-over; never leaves the relay closed.
 
     Then nothing resets the chip under the hands of whoever is at the REPL; after an error of the
-    device the watchdog does."""
+    device the watchdog does. Returns whether it ended so, false when it could not start."""
     print("DICAMM", VERSION, "on", board.NAME)
     device = None
+    ended = False
     try:
         device = _device()
         if device is not None:
@@ -30,12 +31,14 @@ def run():
             asyncio.run(device.run())
             watchdog.stop()
     except KeyboardInterrupt:
+        ended = True
         watchdog.stop()
         print("DICAMM stopped, relay open")
     finally:
         if device is not None:
             device.interlock.lock("stopped")
         asyncio.new_event_loop()
+    return ended or device is not None
 
 
 def _device():

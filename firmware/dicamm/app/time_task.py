@@ -3,7 +3,6 @@
 import asyncio
 
 from dicamm import codes
-from dicamm.link.han import HanError
 
 TIME_EVERY_MS = 60000  # board time; TR-03109-1 detail specification: at most once a minute
 _NAP_MS = 200  # real time
@@ -53,6 +52,8 @@ class TimeKeeper:
             self._log.write(codes.TIME_STATE, state, self._time.bound_ms(now_ms))
 
     async def _fetch(self, client, backoff):
+        from dicamm.link.han import HanError  # here: a board without gateway does not carry it
+
         sent_ms = self._clock.mono_ms()
         try:
             utc_ms, bound_ms = await client.time()

@@ -21,6 +21,7 @@ RECORDS = 10
 HAND_OVER = 11
 LOGS = 12
 DETACH = 13
+UPDATE = 14
 
 MAX_RECORDS = 64  # of one request
 
@@ -104,6 +105,10 @@ class BenchLink:
         elif kind == HAND_OVER:
             self._answer(number, Answer(0))
             self.handed_over = True
+        elif kind == UPDATE:
+            reply = await self._device.update(message)
+            reply[_TYPE], reply[_ID] = UPDATE, number
+            self._send(reply)
         else:
             self._answer(number, Answer(codes.UNKNOWN_MESSAGE))
 

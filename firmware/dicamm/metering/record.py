@@ -40,6 +40,7 @@ TAMPER = 6
 POWER_FAIL = 7
 BOOT = 8
 METER_FAULT = 9
+UPDATE = 10
 
 ENDS = (END, FAILSAFE, TAMPER, POWER_FAIL)  # events that close a transaction
 MAX_TEXT = 64
@@ -55,6 +56,7 @@ EVENT_NAMES = {
     POWER_FAIL: "power-fail",
     BOOT: "boot",
     METER_FAULT: "meter-fault",
+    UPDATE: "update",
 }
 
 

@@ -38,6 +38,16 @@ class HmacSha256:
         self._inner = bytes([byte ^ 0x36 for byte in key]) + prefix
         self._outer = bytes([byte ^ 0x5C for byte in key])
 
+    def begin(self):
+        """For a message in parts: a hash that takes them, up to `end`."""
+        return sha256(self._inner)
+
+    def end(self, inner):
+        """The 32-byte authentication code of what `inner` of `begin` has taken."""
+        outer = sha256(self._outer)
+        outer.update(inner.digest())
+        return outer.digest()
+
     def mac(self, message):
         """The 32-byte authentication code of prefix and message (bytes-like)."""
         inner = sha256(self._inner)

@@ -28,6 +28,7 @@ _COMMANDS = {
     "status": "clsbench.cli.board:status",
     "switch": "clsbench.cli.board:switch",
     "time": "clsbench.cli.board:time",
+    "update": "clsbench.cli.update:update",
     "verify": "clsbench.cli.verify:verify",
 }
 

@@ -34,7 +34,7 @@ def build_firmware(board: str, out: Path) -> list[DeviceFile]:
     """
     arch = board_arch(board)
     source = firmware_dir()
-    files = [(name, (source / name).read_bytes()) for name in ("boot.py", "main.py")]
+    files = [(name, (source / name).read_bytes()) for name in ("boot.py", "slots.py", "main.py")]
     for name, (module, text) in _shrunk(board).items():
         place = "board.mpy" if module == "board" else f"{PACKAGE_HOME}/{name[:-3]}.mpy"
         files.append((place, _cached(text, name, arch, out)))

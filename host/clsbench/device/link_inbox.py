@@ -13,7 +13,7 @@ import cbor2
 from dicamm.proto import link_frame
 
 HELLO, TIME, COMMAND, ANSWER, RECORD, ACKNOWLEDGE, STATUS, LOG = range(1, 9)
-RECORDS, HAND_OVER, LOGS, DETACH = 10, 11, 12, 13
+RECORDS, HAND_OVER, LOGS, DETACH, UPDATE = 10, 11, 12, 13, 14
 
 LogEntry = tuple[int, int, list[Any]]  # mono_ms, code, arguments
 
@@ -24,6 +24,7 @@ _FIELDS = {
     RECORD: {2, 3},
     STATUS: {1, 2},
     LOG: {2, 3, 4},
+    UPDATE: {1, 2, 3, 4},
 }
 
 

@@ -26,6 +26,7 @@ EVENTS = {
     7: "power-fail",
     8: "boot",
     9: "meter-fault",
+    10: "update",
 }
 ENDS = ("end", "failsafe", "tamper", "power-fail")
 NO_VALUES, STEPPED = 1, 2  # bits of the status

@@ -25,6 +25,7 @@ EVENTS = (
     "power-fail",
     "boot",
     "meter-fault",
+    "update",
 )
 MAX_TEXT_BYTES = 64
 
