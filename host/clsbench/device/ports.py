@@ -27,7 +27,7 @@ async def open_port(port: str, baud: int) -> Streams:
             return await _open_threaded(port, baud)
         return await serial_asyncio.open_serial_connection(url=port, baudrate=baud)
     except (OSError, ValueError, serial.SerialException) as error:
-        raise _problem(port, error) from error
+        raise port_problem(port, error) from error
 
 
 def found_ports() -> list[str]:
@@ -39,7 +39,8 @@ def found_ports() -> list[str]:
     return found
 
 
-def _problem(port: str, error: Exception) -> EnvironmentProblem:
+def port_problem(port: str, error: Exception) -> EnvironmentProblem:
+    """What a port that does not open raises: cause and next step."""
     number = getattr(error, "errno", None)
     cause = errno_text(error)
     if "://" in port:
