@@ -24,8 +24,9 @@ from clsbench.eventlog import EventLog
 from clsbench.net.listener import TlsListener
 from clsbench.net.reverse import OpenStreams, http_client_protocol
 from clsbench.net.serving import PeerHttpServer
-from clsbench.net.tls import Peer, wan_client, wan_server
+from clsbench.net.tls import Peer
 from clsbench.roleconfig import state_dir
+from clsbench.roletls import RoleTls
 
 log = logging.getLogger("clsbench.emt")
 
@@ -39,9 +40,8 @@ class EmtService:
         self._events = EventLog(config.emt.event_log or None, clock, f"emt-{config.emt.name}")
         self._store = EmtStore(state_dir(config.emt.state_dir) / "emt.sqlite")
         self._channels = OpenStreams(self._channel_changed)
-        identity = config.pki.wan_identity(f"emt-{config.emt.name}")
-        trust = config.pki.wan_trust
-        gwa = GwaClient(config.gwa, config.emt.name, wan_client(identity, trust))
+        self._tls = RoleTls(config.pki, f"emt-{config.emt.name}", self._told_tls)
+        gwa = GwaClient(config.gwa, config.emt.name, self._tls.client())
         known = {entry.cls_id: _known(entry) for entry in config.cls}
         verify = cms_verifier(config.pki)
         delivery = Delivery(self._store, known, verify, self._events, clock)
@@ -56,15 +56,17 @@ class EmtService:
         )
         self._operator = OperatorApi(config, self._store, self._engine, self._channels)
         self._delivery = PeerHttpServer(delivery.handle, delivery.no_http)
-        context = wan_server(identity, trust)
-        self._channel_port = TlsListener(context, self._accept_channel, self._refused("channel"))
-        self._delivery_port = TlsListener(
-            context, self._delivery.accept, self._refused("delivery")
+        self._channel_port = TlsListener(
+            self._tls.server(config.channel.sni), self._accept_channel, self._refused("channel")
         )
-        self._cls_port = TlsListener(context, self._cls.accept, self._refused("cls"))
+        self._delivery_port = TlsListener(
+            self._tls.server(config.delivery.sni), self._delivery.accept, self._refused("delivery")
+        )
+        self._cls_port = TlsListener(self._tls.server(), self._cls.accept, self._refused("cls"))
 
     async def start(self) -> dict[str, int]:
         """Opens the ports and the operator socket; returns the port numbers."""
+        self._tls.start()
         channel, delivery = self._config.channel, self._config.delivery
         ports = {
             "channel": await self._channel_port.start(channel.host, channel.port),
@@ -77,6 +79,7 @@ class EmtService:
 
     async def stop(self) -> None:
         """Closes everything; what was stored stays."""
+        self._tls.close()
         await self._engine.close()
         await self._operator.stop()
         await self._delivery.close()
@@ -100,6 +103,10 @@ class EmtService:
         detail = {"smgw_id": smgw_id, "state": state}
         self._events.event("SMGW", "aEMT", "state", "channel", detail=detail)
         log.info("channel of %s is %s", smgw_id, state)
+
+    def _told_tls(self, name: str, good: bool, _text: str, detail: dict) -> None:
+        kind = "state" if good else "fault"
+        self._events.event("aEMT", "aEMT", kind, name, ok=good, detail=detail)
 
     def _refused(self, port: str) -> Callable[[str, str], None]:
         def refused(reason: str, address: str) -> None:

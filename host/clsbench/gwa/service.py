@@ -20,8 +20,9 @@ from clsbench.gwa.proxies import ORDER_PATH, ProxyOrders
 from clsbench.net.listener import TlsListener
 from clsbench.net.reverse import OpenStreams, http_client_protocol
 from clsbench.net.serving import PeerHttpServer, json_object, refusal
-from clsbench.net.tls import Peer, wan_server
+from clsbench.net.tls import Peer
 from clsbench.roleconfig import state_dir
+from clsbench.roletls import RoleTls
 
 CONNECT = "/gwa/v1/connect"
 DISCONNECT = "/gwa/v1/disconnect"
@@ -41,12 +42,17 @@ class GwaService:
         self._orders = ChannelOrders(config, standing, self._gateways, self._events)
         self._proxies = ProxyOrders(config, self._gateways, self._events)
         self._service = PeerHttpServer(self._serve, self._refuse)
-        context = wan_server(config.pki.wan_identity("gwa"), config.pki.wan_trust)
-        self._management_port = TlsListener(context, self._accept_gateway, self._refused_tls)
-        self._service_port = TlsListener(context, self._service.accept, self._refused_tls)
+        self._tls = RoleTls(config.pki, "gwa", self._told_tls)
+        self._management_port = TlsListener(
+            self._tls.server(config.management.sni), self._accept_gateway, self._refused_tls
+        )
+        self._service_port = TlsListener(
+            self._tls.server(config.service.sni), self._service.accept, self._refused_tls
+        )
 
     async def start(self) -> dict[str, int]:
         """Opens both ports; returns their numbers."""
+        self._tls.start()
         management, service = self._config.management, self._config.service
         return {
             "management": await self._management_port.start(management.host, management.port),
@@ -55,6 +61,7 @@ class GwaService:
 
     async def stop(self) -> None:
         """Closes everything; standing connects stay on disk."""
+        self._tls.close()
         await self._orders.close()
         await self._service.close()
         await self._service_port.close()
@@ -121,6 +128,10 @@ class GwaService:
         detail = {"peer": peer.cn, "status": status, "reason": reason}
         self._events.event(lane, "GWA", "fault", "gwa.refused", ok=False, detail=detail)
         return refusal(status, reason)
+
+    def _told_tls(self, name: str, good: bool, _text: str, detail: dict) -> None:
+        kind = "state" if good else "fault"
+        self._events.event("GWA", "GWA", kind, name, ok=good, detail=detail)
 
     def _refused_tls(self, reason: str, address: str) -> None:
         log.warning("connection from %s refused: %s", address, reason)

@@ -93,7 +93,7 @@ class ExpiryWatch:
     async def run(self) -> None:
         """Looks for ever."""
         while True:
-            await asyncio.to_thread(self.look)
+            self.look()
             await asyncio.sleep(CHECK_S)
 
 
