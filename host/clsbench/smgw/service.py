@@ -12,8 +12,8 @@ from typing import Any
 from clsbench.clock import BenchClock
 from clsbench.errors import BadInput, ClsbenchError
 from clsbench.eventlog import EventLog
-from clsbench.net import tls
-from clsbench.net.tls import Identity
+from clsbench.pki.live import LivePair
+from clsbench.roletls import RoleTls
 from clsbench.smgw.administered import Administered, merged
 from clsbench.smgw.administration import Administration
 from clsbench.smgw.archive import Archive
@@ -28,7 +28,15 @@ from clsbench.smgw.han.announcement import Announcement
 from clsbench.smgw.han.building import build_han
 from clsbench.smgw.han.facts import Facts
 from clsbench.smgw.han.resources import ClsResources
-from clsbench.smgw.journal import LANE_OF_ROLE, SMGW, Journal
+from clsbench.smgw.journal import (
+    FAILURE,
+    INFO,
+    LANE_OF_ROLE,
+    SMGW,
+    SUCCESS,
+    WARNING,
+    Journal,
+)
 from clsbench.smgw.lmn.lines import Lines
 from clsbench.smgw.lmn.readers import Counters
 from clsbench.smgw.parts import Parts
@@ -77,6 +85,7 @@ class Gateway:
             self._parts.add(part, part.run())
         ports = await self.cls_channels.start()
         await self._announcement.start(port)
+        self._tls.start()
         self._journal.system("start", self.profiles.smgw_id, "gateway started")
         self._journal.event("SMGW", "SMGW", "state", "start", detail={"han_port": port})
         return {"han": port} | ports
@@ -87,6 +96,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """Ends everything; what was taken on is written before this returns."""
+        self._tls.close()
         await self._announcement.close()
         await self._han.close()
         await self._parts.close()
@@ -105,6 +115,7 @@ class Gateway:
         self._exchange = Exchange(self.store)
         self.rights = Rights(profiles, config.gwa.name, clock.now_ms, self._tell_refused)
         self.desk = CommandDesk(self._exchange, *common, config.timing.command_s)
+        self._tls = RoleTls(config.pki, "smgw", self._told_tls)
         sign = self._signer()
         recorder = Recorder(profiles.smgw_id, sign, config.time_state())
         self.tariffs = Tariffs(
@@ -141,6 +152,7 @@ class Gateway:
             clock.now_ms,
             config.time_state(),
             sign,
+            self._tls.told_of,
         )
         self._announcement = Announcement(config.han.mdns, config.han.host, profiles.smgw_id)
         self._lines = Lines(
@@ -155,7 +167,7 @@ class Gateway:
 
     def _build_wan(self, authority: Rights) -> None:
         config, journal = self._config, self._journal
-        context = tls.wan_client(self._identity("smgw/tls"), self._path("wan-trust.pem"))
+        context = self._tls.client()
         emt = EmtResources(authority, journal, self.desk, self.tariffs)
         self.channels = EmtChannels(context, emt.router.answer, journal, config.timing.retry_max_s)
         gwa = GwaResources(
@@ -228,23 +240,19 @@ class Gateway:
         }
 
     def _signer(self) -> Sign:
-        identity = self._identity("smgw/sig")
-        try:
-            cert, key = identity.cert.read_bytes(), identity.key.read_bytes()
-        except OSError as error:
-            raise BadInput(
-                f"{error.filename}: {error.strerror}. Make a test PKI: clsbench pki init --out DIR"
-            ) from error
+        pair = LivePair(self._path("smgw/sig.crt.pem"), self._path("smgw/sig.key.pem"))
 
         def sign(content: bytes) -> bytes:
             now = datetime.fromtimestamp(self._clock.now_ms() // 1000, UTC)
-            return cms.sign(content, cert, key, now)
+            return cms.sign(content, *pair.current(), now)
 
         sign(b"")  # a wrong key is found at start, not at the first record
         return sign
 
-    def _identity(self, stem: str) -> Identity:
-        return Identity(self._path(f"{stem}.crt.pem"), self._path(f"{stem}.key.pem"))
+    def _told_tls(self, name: str, good: bool, text: str, detail: dict[str, Any]) -> None:
+        self._journal.event(SMGW, SMGW, "state" if good else "fault", name, ok=good, detail=detail)
+        level, outcome = (INFO, SUCCESS) if good else (WARNING, FAILURE)
+        self._journal.system(name, detail.get("subject", "TLS"), text, level, outcome)
 
     def _path(self, name: str) -> Path:
         return self._config.pki.dir / name

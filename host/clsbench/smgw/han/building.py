@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from clsbench.net.tls import han_server
+from clsbench.net.tls import PolicyContext, han_server
 from clsbench.net.tls_policy import HAN_PROFILES
 from clsbench.pki.names import Peer
 from clsbench.roleconfig import PkiDir
@@ -41,11 +41,13 @@ def build_han(
     now_ms: Callable[[], int],
     time_state: TimeState,
     sign: Sign,
+    told_of: Callable[[PolicyContext], PolicyContext],
 ) -> HanInterface:
-    """The HAN interface, not yet listening. Raises BadInput."""
+    """The HAN interface, not yet listening. told_of: its TLS tells of changed files. Raises
+    BadInput."""
     quirks = section.quirk_profile()
     own = pki.han_identity
-    tls = han_server(
+    made_tls = han_server(
         own,
         pki.dir / "han" / "ca.crt.pem",
         pki.han_crl,
@@ -54,6 +56,7 @@ def build_han(
         (section.curve,) if section.curve else (),
         has_logins(profiles),
     )
+    tls = told_of(made_tls)
     library = Library(profiles, authority, archive, worker, now_ms, quirks.stale_s * 1000)
     limits = Limits(section.lock_tries, section.lock_s, section.requests_per_min, quirks.locked_s)
 
