@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clsbench.net.tls import PolicyContext, wan_client, wan_server
+from clsbench.net.tls_policy import session_s
 from clsbench.pki.names import PURPOSES
 from clsbench.pki.watch import Ending, ExpiryWatch
 from clsbench.roleconfig import PkiDir
@@ -21,10 +22,14 @@ Tell = Callable[[str, bool, str, dict[str, Any]], None]
 
 
 class RoleTls:
-    """party: folder of the PKI (`gwa`, `smgw`, `emt-<name>`). tell(name, good, text, detail)."""
+    """party: folder of the PKI (`gwa`, `smgw`, `emt-<name>`). tell(name, good, text, detail).
 
-    def __init__(self, pki: PkiDir, party: str, tell: Tell):
+    clock_speed: of the bench's clock, by which sessions age.
+    """
+
+    def __init__(self, pki: PkiDir, party: str, tell: Tell, clock_speed: int = 1):
         self._pki = pki
+        self._clock_speed = clock_speed
         self._identity = pki.wan_identity(party)
         self._tell = tell
         folder = pki.dir / party
@@ -47,8 +52,9 @@ class RoleTls:
         return self.told_of(wan_client(self._identity, self._pki.wan_trust, self._pki.wan_crl))
 
     def told_of(self, context: PolicyContext) -> PolicyContext:
-        """The context, its changes of files told."""
+        """The context, its changes of files told, its sessions ageing by the bench's clock."""
         context.told = self._changed
+        context.session_s = session_s(context.plan.policy, self._clock_speed)
         return context
 
     def start(self) -> None:

@@ -27,11 +27,12 @@ class EmtSection(Strict):
 
 
 class GwaSection(Strict):
-    """Where Connect is ordered."""
+    """Where Connect is ordered; tls_sni: the server name stated to it in TLS, "" for none."""
 
     name: str = Field(min_length=1)
     host: str = "127.0.0.1"
     service_port: int = Field(ge=1, le=65535)
+    tls_sni: str = ""
 
 
 class ClsEntry(Strict):

@@ -59,6 +59,7 @@ class GwaClient:
                 "GWA",
                 self._gwa.name,
                 lambda: http_client_protocol(opened.append, name),
+                server_name=self._gwa.tls_sni,
             )
         except PeerRefused:
             raise

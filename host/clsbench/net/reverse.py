@@ -19,6 +19,7 @@ from aiohttp import web
 from clsbench.errors import BadInput, ClsbenchError, PeerSilent
 from clsbench.net.listener import open_tls
 from clsbench.net.telling import TellingConnection, Told
+from clsbench.net.tls_session import session_s
 
 MAX_HEAD_BYTES = 8500  # DS2.0 chapter 6: a whole header
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
@@ -40,14 +41,16 @@ async def connect_and_serve(
     handler: Handler,
     on_state: OnState,
     told: Told | None = None,
+    server_name: str = "",
 ) -> bool:
     """Opens TLS to `expect_name` and answers its requests until the connection ends.
 
     handler(request: aiohttp BaseRequest) -> response. on_state(True, "") once it is open,
     on_state(False, reason) when it has ended or could not be opened: exactly one False per
     call, also when cancelled. told(status, reason): of bytes that were no HTTP.
+    server_name: sent to the peer (SNI), "" for none.
     Returns whether it was open: what a back-off starts anew from.
-    Cut by this side after MAX_SESSION_S.
+    Cut by this side after MAX_SESSION_S of the clock that the context was made for.
     """
     server = web.Server(handler, access_log=None)
 
@@ -58,7 +61,9 @@ async def connect_and_serve(
     ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     reason = "closed by this side"
     try:
-        transport, _ = await open_tls(host, port, context, expect_role, expect_name, connection)
+        transport, _ = await open_tls(
+            *(host, port, context, expect_role, expect_name, connection), server_name=server_name
+        )
     except ClsbenchError as error:
         on_state(False, str(error))
         return False
@@ -67,7 +72,7 @@ async def connect_and_serve(
         raise
     on_state(True, "")
     try:
-        async with asyncio.timeout(MAX_SESSION_S):
+        async with asyncio.timeout(session_s(transport, MAX_SESSION_S)):
             reason = await ended
     except TimeoutError:
         reason = f"session cut after {MAX_SESSION_S // 3600} h"

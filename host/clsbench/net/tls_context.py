@@ -23,6 +23,7 @@ from clsbench.net.tls_policy import (
     SUITES_12,
     SUITES_13,
     TlsPolicy,
+    session_s,
 )
 from clsbench.net.tls_session import PolicySession
 
@@ -98,13 +99,17 @@ class Plan:
 
 
 class PolicyContext(ssl.SSLContext):
-    """SSLContext of a plan. told(text, good): a change of its files was taken up, or not."""
+    """SSLContext of a plan. told(text, good): a change of its files was taken up, or not.
+
+    session_s: the longest session in real seconds; that of the policy, unless set to another.
+    """
 
     sslobject_class = PolicySession
     plan: Plan
     rules: Rules
     told: Told
     crl_in_force: bool
+    session_s: float
     _stamps: tuple[Stamp, ...]
     _successor: "PolicyContext | None" = None
 
@@ -117,6 +122,7 @@ class PolicyContext(ssl.SSLContext):
         assert isinstance(made, PolicySession)
         made.incoming, made.outgoing = incoming, outgoing
         made.rules = context.rules
+        made.session_s = self.session_s
         laid = alert_socket.get()
         made.raw = laid.pop() if laid else None
         return made
@@ -148,6 +154,7 @@ def build(plan: Plan, crl_required: bool = False) -> PolicyContext:
     context.plan = plan
     context.told = _log
     context._stamps = plan.material.stamps()
+    context.session_s = session_s(plan.policy)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_OPTIONAL if plan.guests else ssl.CERT_REQUIRED
     context.verify_flags |= ssl.VERIFY_X509_STRICT

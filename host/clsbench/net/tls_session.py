@@ -6,7 +6,9 @@ gh-98078 (2026) drops, and ends a connection on which renegotiation is attempted
 Knows no files and no roles.
 """
 
+import asyncio
 import ssl
+import time
 from collections.abc import Callable
 from socket import socket
 from typing import NoReturn
@@ -23,15 +25,25 @@ from clsbench.net.tls_judge import (
 from clsbench.net.tls_reasons import Explained, reason_of
 
 RENEGOTIATION = "renegotiation attempted"
+TOO_OLD = "session older than allowed"
+GRACE_S = 5.0  # for the owner to cut a session between two requests
 _ALERT = 21
 _ALERT_HANDSHAKE_FAILURE = 40
+
+
+def session_s(transport: asyncio.BaseTransport, at_most: float) -> float:
+    """Real seconds that the TLS session of `transport` may last, `at_most` at most."""
+    found = transport.get_extra_info("ssl_object")
+    return min(at_most, found.session_s) if isinstance(found, PolicySession) else at_most
 
 
 class PolicySession(ssl.SSLObject):
     """An SSLObject with rules; made by `PolicyContext.wrap_bio`, which sets the fields.
 
     raw: the socket beneath, to which the alert of a failed handshake is sent, or None.
-    told(reason): called when the connection is ended for a sin after the handshake.
+    told(reason): called when the connection is ended for a sin after the handshake. session_s:
+    real seconds after which nothing is read or written any more; who owns the connection cuts
+    it by itself before (`session_s`).
     """
 
     incoming: ssl.MemoryBIO
@@ -39,6 +51,8 @@ class PolicySession(ssl.SSLObject):
     rules: Rules
     raw: socket | None = None
     told: Callable[[str], None] | None = None
+    session_s: float = float("inf")
+    _ends_s: float = float("inf")
     _heard = b""
     _judged = False
     _established = False
@@ -58,9 +72,11 @@ class PolicySession(ssl.SSLObject):
             raise
         self._established = True
         self._heard = b""
+        self._ends_s = time.monotonic() + self.session_s + GRACE_S
 
     def read(self, len=1024, buffer=None):
         """As of SSLObject; raises Explained where the other side breaks the policy."""
+        self._check_age()
         try:
             got = super().read(len, buffer)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -72,6 +88,15 @@ class PolicySession(ssl.SSLObject):
             self._end(reason_of(error), error)
         self._look_for_renegotiation()
         return got
+
+    def write(self, data) -> int:
+        """As of SSLObject; raises Explained when the session is too old."""
+        self._check_age()
+        return super().write(data)
+
+    def _check_age(self) -> None:
+        if time.monotonic() > self._ends_s:
+            raise Explained(TOO_OLD)
 
     def _judge(self) -> None:
         """Looks at the other side's first hello, as soon as it is whole."""

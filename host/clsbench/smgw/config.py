@@ -71,11 +71,12 @@ class SmgwSection(Strict):
 
 
 class GwaSection(Strict):
-    """The administrator and its management port."""
+    """The administrator and its management port; wan_tls_sni: the server name stated to it."""
 
     name: Name
     host: str = "127.0.0.1"
     port: PeerPort
+    wan_tls_sni: str = ""
 
 
 class TimingSection(Strict):

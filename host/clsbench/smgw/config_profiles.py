@@ -45,13 +45,17 @@ class InForce(Strict):
 
 
 class EmtSection(InForce):
-    """A market participant: its channel port, its delivery port, its control boxes."""
+    """A market participant: its channel port, its delivery port, its control boxes.
+
+    wan_tls_sni: the server name stated to it in TLS, "" for none.
+    """
 
     name: Name
     channel_host: str = "127.0.0.1"
     channel_port: PeerPort
     delivery_host: str = "127.0.0.1"
     delivery_port: PeerPort
+    wan_tls_sni: str = ""
     cls_ids: list[DeviceId] = []
     external_events: bool = True
 
@@ -219,8 +223,8 @@ def emt_profile(emt: EmtSection) -> EmtProfile:
     """The profile of a market participant."""
     return EmtProfile(
         name=emt.name,
-        channel=Endpoint(emt.channel_host, emt.channel_port),
-        delivery=Endpoint(emt.delivery_host, emt.delivery_port),
+        channel=Endpoint(emt.channel_host, emt.channel_port, emt.wan_tls_sni),
+        delivery=Endpoint(emt.delivery_host, emt.delivery_port, emt.wan_tls_sni),
         cls_ids=tuple(emt.cls_ids),
         external_events=emt.external_events,
         validity=emt.validity(),

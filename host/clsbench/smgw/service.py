@@ -115,7 +115,9 @@ class Gateway:
         self._exchange = Exchange(self.store)
         self.rights = Rights(profiles, config.gwa.name, clock.now_ms, self._tell_refused)
         self.desk = CommandDesk(self._exchange, *common, config.timing.command_s)
-        self._tls = RoleTls(config.pki, "smgw", self._told_tls)
+        self._tls = RoleTls(
+            config.pki, "smgw", self._told_tls, BenchClock.from_spec(config.smgw.clock).speed
+        )
         sign = self._signer()
         recorder = Recorder(profiles.smgw_id, sign, config.time_state())
         self.tariffs = Tariffs(
@@ -195,7 +197,7 @@ class Gateway:
         self.cls_channels.add_to(gwa.router)
         self._management = Channel(
             "management",
-            Endpoint(config.gwa.host, config.gwa.port),
+            Endpoint(config.gwa.host, config.gwa.port, config.gwa.wan_tls_sni),
             context,
             "GWA",
             config.gwa.name,

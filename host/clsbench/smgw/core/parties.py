@@ -90,10 +90,11 @@ class ClsProfile:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a WAN partner listens."""
+    """Where a WAN partner listens; sni: the server name stated to it in TLS, "" for none."""
 
     host: str
     port: int
+    sni: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from clsbench.net.reverse import MAX_SESSION_S
 from clsbench.net.telling import TellingConnection
+from clsbench.net.tls_session import session_s
 from clsbench.pki.names import Peer
 
 MAX_LINE_BYTES = 2048
@@ -116,7 +117,9 @@ class _Connection(TellingConnection):
         address = transport.get_extra_info("peername")
         self.visitor.address = address[0] if address else ""
         loop = asyncio.get_running_loop()
-        self._session_end = loop.call_later(MAX_SESSION_S, self.close)
+        self._session_end = loop.call_later(
+            session_s(transport, MAX_SESSION_S), self.close
+        )
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The session has ended."""

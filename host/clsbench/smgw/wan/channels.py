@@ -89,6 +89,7 @@ class Channel:
                 self._serve,
                 self._on_state,
                 self._no_http,
+                self.endpoint.sni,
             )
             if was_open:
                 backoff.reset()

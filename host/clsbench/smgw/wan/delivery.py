@@ -19,6 +19,7 @@ from clsbench.net.reverse import (
     HttpOverStream,
     http_client_protocol,
 )
+from clsbench.net.tls_session import session_s
 from clsbench.smgw.core.profiles import EmtProfile
 from clsbench.smgw.exchange import Exchange
 from clsbench.smgw.journal import FAILURE, SMGW, WARNING, Journal
@@ -55,6 +56,7 @@ class Delivery:
         self._wake = asyncio.Event()
         self._http: HttpOverStream | None = None
         self._opened_s = 0.0
+        self._session_s = 0.0
         self._retry_max_s = retry_max_s
         self._last_problem = ""
 
@@ -179,7 +181,7 @@ class Delivery:
 
     async def _post(self, path: str, body: bytes, content_type: str) -> HttpAnswer:
         now_s = asyncio.get_running_loop().time()
-        if now_s - self._opened_s > MAX_SESSION_S:
+        if now_s - self._opened_s > self._session_s:
             self._hang_up()
         if self._http is None or self._http.closed:
             self._http = await self._open()
@@ -190,14 +192,16 @@ class Delivery:
         opened: asyncio.Future[HttpOverStream] = asyncio.get_running_loop().create_future()
         place = self._emt.delivery
         name = f"delivery of {self._emt.name}"
-        await open_tls(
+        transport, _ = await open_tls(
             place.host,
             place.port,
             self._context,
             "EMT",
             self._emt.name,
             lambda: http_client_protocol(opened.set_result, name),
+            server_name=place.sni,
         )
+        self._session_s = session_s(transport, MAX_SESSION_S)
         detail = {"emt": self._emt.name, "address": f"{place.host}:{place.port}"}
         self._journal.event(SMGW, "aEMT", "state", "delivery.open", detail=detail)
         return await opened
