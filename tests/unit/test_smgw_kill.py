@@ -25,7 +25,7 @@ from pathlib import Path
 from clsbench.clock import BenchClock
 from clsbench.eventlog import EventLog
 from clsbench.smgw.archive import Archive
-from clsbench.smgw.core.clock_state import TimeState
+from clsbench.smgw.core.clock_state import FixedTime
 from clsbench.smgw.core.evaluation import TafProfile
 from clsbench.smgw.core.legal_time import midnight_ms
 from clsbench.smgw.core.parties import EmtProfile, Endpoint, MeterProfile
@@ -41,6 +41,7 @@ METER, STEP_MS = "1EMH0098765432", 450_000
 
 
 class Clock(BenchClock):
+    is_set = True
     at_ms = 0
 
     def now_ms(self):
@@ -55,7 +56,7 @@ async def main(folder):
     tafs = tuple(TafProfile(f"taf{n}", n, METER, "c", "e") for n in (6, 7))
     emt = EmtProfile("e", Endpoint("h", 1), Endpoint("h", 2))
     profiles = Profiles("ETST0010000001", (MeterProfile(METER),), tafs, (), (emt,))
-    recorder = Recorder("ETST0010000001", lambda content: b"cms", TimeState())
+    recorder = Recorder("ETST0010000001", lambda content: b"cms", FixedTime())
     start_ms = midnight_ms(date(2026, 3, 28))
     last = store.readings_since(METER, 0)
     at_ms = last[-1].captured_ms if last else start_ms - STEP_MS

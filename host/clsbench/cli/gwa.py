@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from clsbench.cli.gwa_wake import wake
 from clsbench.gwa.config import GwaConfig
 from clsbench.gwa.service import GwaService
 from clsbench.roleconfig import load_config, log_to_stderr, run_until_signal
@@ -23,6 +24,9 @@ def serve(config: Path) -> None:
     """Serve until SIGTERM; prints one ready line with the ports on stdout."""
     log_to_stderr("gwa")
     asyncio.run(_serve(load_config(config, GwaConfig)))
+
+
+gwa.add_command(wake)
 
 
 async def _serve(config: GwaConfig) -> None:

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from clsbench.gwa.time_server import TimeSection
 from clsbench.roleconfig import Endpoint, FilePath, FileText, PkiDir, Strict
 
 
@@ -15,9 +16,13 @@ class GwaSection(Strict):
 
 
 class SmgwEntry(Strict):
-    """A gateway this GWA administers: DIN 43863-5 print form."""
+    """A gateway this GWA administers: DIN 43863-5 print form.
+
+    wakeup: where it is woken, `udp://host:port` or `tcp://host:port`; "" where it never is.
+    """
 
     id: str = Field(min_length=14, max_length=14)
+    wakeup: str = Field(default="", pattern="^((udp|tcp)://[^:/]+:[0-9]{1,5})?$")
 
 
 class EmtEntry(Strict):
@@ -28,12 +33,16 @@ class EmtEntry(Strict):
 
 
 class GwaConfig(Strict):
-    """The whole file. `smgw` and `emt` are lists of tables; who is in none is refused."""
+    """The whole file. `smgw` and `emt` are lists of tables; who is in none is refused.
+
+    time: the time server, where there is one.
+    """
 
     gwa: GwaSection
     pki: PkiDir
     management: Endpoint = Endpoint()
     service: Endpoint = Endpoint()
+    time: TimeSection | None = None
     smgw: list[SmgwEntry] = []
     emt: list[EmtEntry] = []
 

@@ -1,8 +1,9 @@
-"""The GWA as a process: its two ports, and who is let in on which.
+"""The GWA as a process: its ports, and who is let in on which.
 
 `management`: SMGWs only, which open the connection and are asked over it. `service`: HTTPS
 for market participants; POST /gwa/v1/connect and /gwa/v1/disconnect {"smgw_id", "emt_id"},
-each EMT for itself alone. What an order means is `gwa.channels`' business.
+each EMT for itself alone. `time`: SMGWs only, NTP in TLS, where configured. What an order
+means is `gwa.channels`' business.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from clsbench.gwa.channels import ChannelOrders
 from clsbench.gwa.config import GwaConfig
 from clsbench.gwa.connects import StandingConnects
 from clsbench.gwa.proxies import ORDER_PATH, ProxyOrders
+from clsbench.gwa.time_server import TimeServer
 from clsbench.net.listener import TlsListener
 from clsbench.net.reverse import OpenStreams, http_client_protocol
 from clsbench.net.serving import PeerHttpServer, json_object, refusal
@@ -49,20 +51,28 @@ class GwaService:
         self._service_port = TlsListener(
             self._tls.server(config.service.sni), self._service.accept, self._refused_tls
         )
+        self.time = None if config.time is None else TimeServer(config.time, clock, self._events)
+        self._time_port = TlsListener(self._tls.server(), self._accept_clock, self._refused_tls)
 
     async def start(self) -> dict[str, int]:
-        """Opens both ports; returns their numbers."""
+        """Opens the ports; returns their numbers."""
         self._tls.start()
         management, service = self._config.management, self._config.service
-        return {
+        ports = {
             "management": await self._management_port.start(management.host, management.port),
             "service": await self._service_port.start(service.host, service.port),
         }
+        if (time := self._config.time) is not None:
+            ports["time"] = await self._time_port.start(time.host, time.port)
+        return ports
 
     async def stop(self) -> None:
         """Closes everything; standing connects stay on disk."""
         self._tls.close()
         await self._orders.close()
+        if self.time is not None:
+            await self.time.close()
+            await self._time_port.close()
         await self._service.close()
         await self._service_port.close()
         await self._management_port.close()
@@ -75,6 +85,11 @@ class GwaService:
         return http_client_protocol(
             lambda stream: self._gateways.add(peer.name, stream), f"SMGW {peer.name}"
         )
+
+    def _accept_clock(self, peer: Peer) -> asyncio.BaseProtocol:
+        if self.time is None or peer.role != "SMGW" or not self._config.administers(peer.name):
+            raise PeerRefused(f"{peer.cn} is no SMGW administered here")
+        return self.time.accept(peer)
 
     def _gateway_changed(self, smgw_id: str, is_open: bool) -> None:
         state = "up" if is_open else "down"
@@ -93,21 +108,27 @@ class GwaService:
             return refusal(405, "only POST")
         proxy = {"proxy": str} if request.path == ORDER_PATH else {}
         try:
-            content = await json_object(request, smgw_id=str, emt_id=str, **proxy)
+            kinds = {"smgw_id": str, "emt_id": str, "uuid": str, **proxy}
+            content = await json_object(request, ("uuid",), **kinds)
         except BadInput as error:
             return self._refuse(peer, 422, str(error))
+        uuid = content.pop("uuid", None)
         if request.path == ORDER_PATH:
             return await self._order_proxy(peer, **content)
-        return await self._order(peer, request.path, content["smgw_id"], content["emt_id"])
+        return await self._order(peer, request.path, content["smgw_id"], content["emt_id"], uuid)
 
-    async def _order(self, peer: Peer, path: str, smgw_id: str, emt_id: str) -> web.Response:
+    async def _order(
+        self, peer: Peer, path: str, smgw_id: str, emt_id: str, uuid: str | None
+    ) -> web.Response:
         if emt_id != peer.name:
             return self._refuse(peer, 403, f"{peer.cn} may not order for EMT {emt_id}")
         name = "gwa.order.connect" if path == CONNECT else "gwa.order.disconnect"
         detail = {"smgw_id": smgw_id, "emt_id": emt_id}
-        self._events.event("aEMT", "GWA", "message", name, detail=detail)
-        order = self._orders.connect if path == CONNECT else self._orders.disconnect
-        verdict = await order(smgw_id, emt_id)
+        self._events.event("aEMT", "GWA", "message", name, uuid=uuid, detail=detail)
+        if path == CONNECT:
+            verdict = await self._orders.connect(smgw_id, emt_id, uuid)
+        else:
+            verdict = await self._orders.disconnect(smgw_id, emt_id)
         if verdict.status != 200:
             return self._refuse(peer, verdict.status, verdict.reason)
         return web.json_response({"state": "open" if path == CONNECT else "closed"})

@@ -10,9 +10,11 @@ from cryptography import x509
 from pydantic import AfterValidator, Field, model_validator
 
 from clsbench import roleconfig
+from clsbench.clock import BenchClock
 from clsbench.errors import BadInput
 from clsbench.pki.names import fingerprint
 from clsbench.roleconfig import FilePath, FileText, PkiDir, Strict
+from clsbench.smgw.clock import GatewayClock
 from clsbench.smgw.cls.settings import SocksSection
 from clsbench.smgw.config_profiles import (
     ClsSection,
@@ -32,7 +34,8 @@ from clsbench.smgw.config_profiles import (
     service_profile,
     taf_profile,
 )
-from clsbench.smgw.core.clock_state import SYNCHRONISED, TimeState
+from clsbench.smgw.config_wan import FIXED, TimeSection, WakeUpSection
+from clsbench.smgw.core.clock_state import SYNCHRONISED, LegalClock, TimeState
 from clsbench.smgw.core.profiles import ClsProfile, Profiles
 from clsbench.smgw.han.settings import HanSection
 from clsbench.smgw.schema import State
@@ -71,12 +74,18 @@ class SmgwSection(Strict):
 
 
 class GwaSection(Strict):
-    """The administrator and its management port; wan_tls_sni: the server name stated to it."""
+    """The administrator and its management port.
+
+    management: kept open always, or opened on a wake-up and closed when idle for idle_s.
+    wan_tls_sni: the server name stated to it.
+    """
 
     name: Name
     host: str = "127.0.0.1"
     port: PeerPort
     wan_tls_sni: str = ""
+    management: Literal["always", "wake-up"] = "always"
+    idle_s: Annotated[float, Field(gt=0, le=172_800)] = 600
 
 
 class TimingSection(Strict):
@@ -99,6 +108,8 @@ class SmgwConfig(Strict):
     pki: PkiDir
     han: HanSection = HanSection()
     gwa: GwaSection
+    time: TimeSection = TimeSection()
+    wakeup: WakeUpSection | None = None
     timing: TimingSection = TimingSection()
     emt: list[EmtSection] = []
     lmn: list[LmnSection] = []
@@ -108,6 +119,12 @@ class SmgwConfig(Strict):
     service: list[PersonSection] = []
     proxy: list[ProxySection] = []
     socks: SocksSection | None = None
+
+    @model_validator(mode="after")
+    def _can_be_woken(self) -> Self:
+        if self.gwa.management == "wake-up" and self.wakeup is None:
+            raise ValueError('management = "wake-up" needs a [wakeup] section')
+        return self
 
     def profiles(self) -> Profiles:
         """The profiles, references checked. Raises BadInput."""
@@ -123,9 +140,18 @@ class SmgwConfig(Strict):
             proxies=tuple(proxy_profile(proxy) for proxy in self.proxy),
         )
 
-    def time_state(self) -> TimeState:
-        """The state of legal time that the configuration claims."""
-        return TimeState(self.smgw.time_state, self.smgw.time_bound_ms)
+    def clock(self) -> GatewayClock:
+        """The clock the gateway runs on. Raises BadInput."""
+        bench = BenchClock.from_spec(self.smgw.clock)
+        if self.time.source == FIXED:
+            return GatewayClock(bench, TimeState(self.smgw.time_state, self.smgw.time_bound_ms))
+        return GatewayClock(
+            bench,
+            None,
+            LegalClock(self.time.drift_ppm),
+            self.time.oscillator_offset_ms,
+            self.time.oscillator_drift_ppm,
+        )
 
     def _pin(self, cls: ClsSection) -> str:
         path = cls.certificate or self.pki.dir / f"cls-{cls.cls_id}" / "cls.crt.pem"

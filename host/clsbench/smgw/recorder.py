@@ -6,7 +6,7 @@ Brings content (`core.records`), signature and time state together; stores nothi
 from collections.abc import Callable
 from typing import Any
 
-from clsbench.smgw.core.clock_state import TimeState
+from clsbench.smgw.core.clock_state import TimeSource, TimeState
 from clsbench.smgw.core.derived import Derived
 from clsbench.smgw.core.evaluation import TafProfile
 from clsbench.smgw.core.grid import Slot
@@ -25,12 +25,23 @@ Sign = Callable[[bytes], bytes]
 
 
 class Recorder:
-    """Makes drafts for one gateway. sign(content) -> CMS."""
+    """Makes drafts for one gateway. sign(content) -> CMS; time: of its clock."""
 
-    def __init__(self, smgw_id: str, sign: Sign, time_state: TimeState):
-        self.time_state = time_state
+    def __init__(self, smgw_id: str, sign: Sign, time: TimeSource):
+        self._time = time
         self._smgw_id = smgw_id
         self._sign = sign
+
+    @property
+    def time_state(self) -> TimeState:
+        """State of legal time now."""
+        return self._time.time_state()
+
+    def state_of(self, reading: OriginalReading | None) -> TimeState:
+        """State that the capture time of a reading deserves; without a reading, that of now."""
+        if reading is None:
+            return self.time_state
+        return self._time.state_of_stamp(reading.captured_ms)
 
     def event(
         self, taf: TafProfile, announcement: Announcement, reading: OriginalReading
@@ -40,7 +51,7 @@ class Recorder:
             taf,
             reading.captured_ms,
             lambda seq: taf16_record(
-                self._smgw_id, taf, seq, announcement, reading, self.time_state
+                self._smgw_id, taf, seq, announcement, reading, self.state_of(reading)
             ),
         )
 
@@ -49,7 +60,7 @@ class Recorder:
         return self._draft(
             taf,
             slot.reading.captured_ms if slot.reading else None,
-            lambda seq: due_record(self._smgw_id, taf, seq, slot, self.time_state),
+            lambda seq: due_record(self._smgw_id, taf, seq, slot, self.state_of(slot.reading)),
         )
 
     def state(self, taf: TafProfile, reading: OriginalReading, trigger: str) -> Draft:
@@ -57,7 +68,9 @@ class Recorder:
         return self._draft(
             taf,
             reading.captured_ms,
-            lambda seq: state_record(self._smgw_id, taf, seq, reading, self.time_state, trigger),
+            lambda seq: state_record(
+                self._smgw_id, taf, seq, reading, self.state_of(reading), trigger
+            ),
         )
 
     def period(self, taf: TafProfile, meter_id: str, registers: list[Derived]) -> Draft:

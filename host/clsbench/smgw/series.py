@@ -8,8 +8,9 @@ periods that ended (TAF1, 2, 6). Each step may be done again after a kill: what 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from clsbench.clock import BenchClock, iso
+from clsbench.clock import iso
 from clsbench.smgw.archive import Archive
+from clsbench.smgw.clock import GatewayClock
 from clsbench.smgw.core.evaluation import CYCLIC, SERIES, TafProfile
 from clsbench.smgw.core.grid import DueTimes, Slot
 from clsbench.smgw.core.legal_time import QUARTER_MS
@@ -49,7 +50,7 @@ class SeriesDesk:
         archive: Archive,
         worker: StoreWorker,
         journal: Journal,
-        clock: BenchClock,
+        clock: GatewayClock,
         written: Callable[[TafProfile], None],
     ):
         self._profiles = profiles
@@ -63,6 +64,7 @@ class SeriesDesk:
         self._grids: list[_Grid] = []
         self._period_ends: dict[str, int] = {}  # by profile: up to where its periods are done
         self._trimmed_ms = clock.now_ms()
+        self._waiting = False
         self._meanwhile: list[tuple[str, OriginalReading]] | None = None  # while grids are made
 
     def take(self, meter: str, reading: OriginalReading) -> None:
@@ -79,6 +81,9 @@ class SeriesDesk:
         To be called before the first `take`, and whenever meters or evaluation profiles have
         changed, never beside `work`; every reading taken before this call is to be in the store.
         """
+        self._waiting = not self._clock.is_set  # then `work` takes them up
+        if self._waiting:
+            return
         self._meanwhile = []
         self._grids = [
             await self._resume(meter, period_ms)
@@ -89,9 +94,19 @@ class SeriesDesk:
         for meter_id, reading in readings:
             self.take(meter_id, reading)
 
-    async def work(self) -> None:
-        """Stores what can be decided by now."""
+    def clock_jumped(self) -> None:
+        """The clock was set, or set anew: what was taken before has no place on any grid."""
         for grid in self._grids:
+            grid.times.forget()
+
+    async def work(self) -> None:
+        """Stores what can be decided by now; nothing while the clock is not set."""
+        if not self._clock.is_set:
+            return
+        if self._waiting:
+            await self.start()
+        for grid in self._grids:
+            self._skip(grid.series, grid.times, self._clock.now_ms())
             while slots := grid.times.decide(self._clock.now_ms()):
                 await self._store_batch(grid, slots)
 
@@ -166,7 +181,8 @@ class SeriesDesk:
             if slot.reading is None and own and not last:
                 last = self._archive.last_originals(meter)
             if slot.reading is not None or own:
-                rows += slot_originals(meter, slot, self._recorder.time_state, last)
+                state = self._recorder.state_of(slot.reading)
+                rows += slot_originals(meter, slot, state, last)
             if slot.reading is not None:
                 last = rows[-len(slot.reading.values) :]
         self._archive.add_originals(rows)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clsbench.clock import BenchClock
-from clsbench.errors import BadInput, ClsbenchError
+from clsbench.errors import ClsbenchError
 from clsbench.eventlog import EventLog
 from clsbench.pki.live import LivePair
 from clsbench.roletls import RoleTls
@@ -43,6 +43,7 @@ from clsbench.smgw.parts import Parts
 from clsbench.smgw.recorder import Recorder, Sign
 from clsbench.smgw.store import Store
 from clsbench.smgw.tariffs import Tariffs
+from clsbench.smgw.wan.building import build_time, build_wake_up
 from clsbench.smgw.wan.channels import Channel, EmtChannels
 from clsbench.smgw.wan.deliveries import Deliveries
 from clsbench.smgw.wan.delivery import Delivery
@@ -56,9 +57,11 @@ class Gateway:
 
     def __init__(self, config: SmgwConfig):
         self._config = config
-        self._clock = BenchClock.from_spec(config.smgw.clock)
+        self._clock = config.clock()
         config.profiles()  # a mistake in the file is told before anything is opened
-        self._events = EventLog(config.smgw.event_log or None, self._clock, "smgw")
+        self._events = EventLog(
+            config.smgw.event_log or None, BenchClock.from_spec(config.smgw.clock), "smgw"
+        )
         self.store = Store(config.smgw.state())
         self.archive = Archive(self.store.database)
         self.worker = StoreWorker(asyncio.get_running_loop())
@@ -83,7 +86,12 @@ class Gateway:
         await self.administration.start(self._lines, self.tariffs, self._deliveries, self.channels)
         for part in (self._management, self.tariffs, self.administration):
             self._parts.add(part, part.run())
+        if self.time_sync is not None:
+            self._parts.add(self.time_sync, self.time_sync.run())
         ports = await self.cls_channels.start()
+        if self.wake_up is not None:
+            ports["wakeup"] = await self.wake_up.start()
+            self._parts.add(self.wake_up, self.wake_up.run())
         await self._announcement.start(port)
         self._tls.start()
         self._journal.system("start", self.profiles.smgw_id, "gateway started")
@@ -99,6 +107,8 @@ class Gateway:
         self._tls.close()
         await self._announcement.close()
         await self._han.close()
+        if self.wake_up is not None:
+            await self.wake_up.close()
         await self._parts.close()
         await self.cls_channels.close()
         await self.channels.close()
@@ -119,7 +129,7 @@ class Gateway:
             config.pki, "smgw", self._told_tls, BenchClock.from_spec(config.smgw.clock).speed
         )
         sign = self._signer()
-        recorder = Recorder(profiles.smgw_id, sign, config.time_state())
+        recorder = Recorder(profiles.smgw_id, sign, clock)
         self.tariffs = Tariffs(
             profiles,
             recorder,
@@ -139,7 +149,7 @@ class Gateway:
             self.desk,
             self._exchange,
             *common,
-            config.time_state(),
+            clock,
             self._deliveries.device_records_stored,
         )
         self._han = build_han(
@@ -152,7 +162,7 @@ class Gateway:
             self.worker,
             self._journal,
             clock.now_ms,
-            config.time_state(),
+            clock,
             sign,
             self._tls.told_of,
         )
@@ -195,7 +205,7 @@ class Gateway:
             timing.retry_max_s,
         )
         self.cls_channels.add_to(gwa.router)
-        self._management = Channel(
+        management = Channel(
             "management",
             Endpoint(config.gwa.host, config.gwa.port, config.gwa.wan_tls_sni),
             context,
@@ -204,6 +214,13 @@ class Gateway:
             gwa.router.answer,
             journal,
             config.timing.retry_max_s,
+        )
+
+        self._management, self.wake_up = build_wake_up(
+            config, management, self.store, self.worker, journal, self._clock
+        )
+        self.time_sync = build_time(
+            config, context, self._clock, journal, self.tariffs.clock_jumped
         )
 
         def delivery(emt: EmtProfile) -> Delivery:
@@ -226,7 +243,7 @@ class Gateway:
         )
 
     async def _status(self) -> dict[str, Any]:
-        state = self._config.time_state()
+        state = self._clock.time_state()
         return {
             "smgw_id": self.profiles.smgw_id,
             "utc_ms": self._clock.now_ms(),

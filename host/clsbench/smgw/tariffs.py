@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
-from clsbench.clock import BenchClock
 from clsbench.smgw.archive import Archive
+from clsbench.smgw.clock import GatewayClock
 from clsbench.smgw.core.evaluation import ON_DEMAND, STATE, THRESHOLD, TafProfile
 from clsbench.smgw.core.originals import originals
 from clsbench.smgw.core.profiles import Profiles
@@ -51,7 +51,7 @@ class Tariffs:
         archive: Archive,
         worker: StoreWorker,
         journal: Journal,
-        clock: BenchClock,
+        clock: GatewayClock,
         event_timeout_s: float,
         written: Callable[[TafProfile], None],
     ):
@@ -81,7 +81,8 @@ class Tariffs:
 
     def take(self, meter: str, reading: OriginalReading) -> None:
         """A reading of the meter with this profile id: offered to every profile, and stored."""
-        self._unstored.append((meter, reading))
+        if self._clock.is_set:  # a stamp of an unset clock would be taken for a due time's later
+            self._unstored.append((meter, reading))
         for pending in self._events.take(meter, reading):
             ready = self._under_way[pending.announcement.key].ready
             if not ready.done():  # it is when the wait has just ended
@@ -169,6 +170,12 @@ class Tariffs:
                         await self._record_state(taf, reading, THRESHOLD)
             await self._wait_for_due()
 
+    def clock_jumped(self) -> None:
+        """The clock was set, or set anew: stamps given before mean nothing."""
+        self._unstored = []
+        self._series.clock_jumped()
+        self._kick.set()
+
     async def close(self) -> None:
         """Gives up the events under way; their sources will announce them again."""
         tasks = [under_way.task for under_way in self._under_way.values()]
@@ -222,7 +229,7 @@ class Tariffs:
         rows = [
             row
             for meter, reading in kept
-            for row in originals(meter, reading, self._recorder.time_state)
+            for row in originals(meter, reading, self._recorder.state_of(reading))
         ]
         if rows:
             await self._worker.run(self._archive.add_originals, rows)

@@ -9,6 +9,7 @@ while synchronised (section 14.3.2); RFC 5905 (up to 128 ms are slewed at 500 pp
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from clsbench.smgw.core.ntp import JUMP, AnswerIgnored, Sample
 
@@ -48,6 +49,33 @@ class TimeState:
         """True when a reading made now may be billed."""
         known = self.bound_ms is not None and self.bound_ms < MAX_DEVIATION_MS
         return self.state == SYNCHRONISED and known
+
+
+class TimeSource(Protocol):
+    """Who knows the state of legal time: now, and of a stamp given earlier."""
+
+    def time_state(self) -> TimeState:
+        """State and bound now."""
+        ...
+
+    def state_of_stamp(self, stamp_ms: int) -> TimeState:
+        """State that a stamp of the gateway's clock deserves (UTC milliseconds)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixedTime:
+    """Legal time whose state never changes."""
+
+    state: TimeState = TimeState()
+
+    def time_state(self) -> TimeState:
+        """The state."""
+        return self.state
+
+    def state_of_stamp(self, stamp_ms: int) -> TimeState:
+        """The state, whenever the stamp was given."""
+        return self.state
 
 
 @dataclass(frozen=True, slots=True)

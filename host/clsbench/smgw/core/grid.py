@@ -79,6 +79,12 @@ class DueTimes:
                 del kept[due_ms]
         return left_out
 
+    def forget(self) -> None:
+        """Forgets readings not decided on: the clock that stamped them was wrong."""
+        self._nearest.clear()
+        self._before.clear()
+        self._passed_ms = None
+
     def _remember(self, reading: OriginalReading) -> None:
         due_ms = -(-reading.captured_ms // self.period_ms) * self.period_ms
         if due_ms >= self.next_due_ms:

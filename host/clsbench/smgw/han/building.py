@@ -7,7 +7,7 @@ from clsbench.net.tls_policy import HAN_PROFILES
 from clsbench.pki.names import Peer
 from clsbench.roleconfig import PkiDir
 from clsbench.smgw.archive import Archive
-from clsbench.smgw.core.clock_state import TimeState
+from clsbench.smgw.core.clock_state import TimeSource
 from clsbench.smgw.core.profiles import Profiles
 from clsbench.smgw.core.rights import ROLE_CON, Rights
 from clsbench.smgw.han.conexa import Conexa
@@ -39,7 +39,7 @@ def build_han(
     worker: StoreWorker,
     journal: Journal,
     now_ms: Callable[[], int],
-    time_state: TimeState,
+    time: TimeSource,
     sign: Sign,
     told_of: Callable[[PolicyContext], PolicyContext],
 ) -> HanInterface:
@@ -81,7 +81,7 @@ def build_han(
 
     cls_router, people_router = Router(refused), Router(refused)
     boxes.add_to(cls_router)
-    PeopleResources(library, signer, selftest, time_state).add_to(people_router)
+    PeopleResources(library, signer, selftest, time).add_to(people_router)
     front = Front(cls_router, people_router, door, dialects, refused, quirks.delay_s)
     interface = HanInterface(
         tls,

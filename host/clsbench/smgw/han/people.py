@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from clsbench.smgw.core import rights, status
-from clsbench.smgw.core.clock_state import TimeState
+from clsbench.smgw.core.clock_state import TimeSource
 from clsbench.smgw.core.derived import Derived
 from clsbench.smgw.core.evaluation import TafProfile
 from clsbench.smgw.core.logs import CALIBRATION_LOG, SYSTEM_LOG, LogEntry, consumer_log
@@ -41,13 +41,11 @@ Show = Callable[[Call, str], Awaitable[Any]]
 class PeopleResources:
     """What consumers and technicians find in the HAN."""
 
-    def __init__(
-        self, library: Library, signer: Signer, selftest: SelfTest, time_state: TimeState
-    ):
+    def __init__(self, library: Library, signer: Signer, selftest: SelfTest, time: TimeSource):
         self._library = library
         self._signer = signer
         self._selftest = selftest
-        self._time_state = time_state
+        self._time = time
         self._show: dict[str, Show] = {
             "consumer": self._consumer,
             "log": self._log_facts,
@@ -102,7 +100,7 @@ class PeopleResources:
     async def time(self, call: Call) -> web.Response:
         """The gateway's legal time."""
         self._role(call)
-        state = self._time_state
+        state = self._time.time_state()
         now_ms = self._library.now_ms()
         told = {"utc_ms": now_ms, "state": state.state, "bound_ms": state.bound_ms}
         return self._give(call, told)
@@ -206,7 +204,8 @@ class PeopleResources:
     async def _smgw(self, call: Call, name: str) -> dict[str, Any]:
         if name != self._library.profiles.smgw_id.lower():
             raise HttpRefusal(404, "no such gateway")
-        return {"smgw_id": self._library.profiles.smgw_id, "time_state": self._time_state.state}
+        state = self._time.time_state().state
+        return {"smgw_id": self._library.profiles.smgw_id, "time_state": state}
 
     async def _taf(self, call: Call, name: str) -> dict[str, Any]:
         taf = self._library.taf(call.peer, name)

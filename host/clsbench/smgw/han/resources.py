@@ -13,7 +13,7 @@ from clsbench.clock import BenchClock
 from clsbench.device.intake import Run
 from clsbench.smgw.commands import CommandConflict, CommandDesk, UnknownCommand
 from clsbench.smgw.core import rights
-from clsbench.smgw.core.clock_state import TimeState
+from clsbench.smgw.core.clock_state import TimeSource
 from clsbench.smgw.core.commands import read_answer
 from clsbench.smgw.core.rights import Grant, Refusal, Rights, Target
 from clsbench.smgw.core.sealed import NotSealed, SealedRecord, split_sequence
@@ -42,7 +42,7 @@ class ClsResources:
         worker: StoreWorker,
         journal: Journal,
         clock: BenchClock,
-        time_state: TimeState,
+        time: TimeSource,
         stored: Callable[[str], None],
     ):
         self._rights = authority
@@ -52,7 +52,7 @@ class ClsResources:
         self._worker = worker
         self._journal = journal
         self._clock = clock
-        self._time_state = time_state
+        self._time = time
         self._stored = stored
 
     def add_to(self, router: Router) -> None:
@@ -66,7 +66,7 @@ class ClsResources:
     async def time(self, call: Call) -> web.Response:
         """The gateway's legal time."""
         self._cls_id(call, rights.READ_TIME)
-        state = self._time_state
+        state = self._time.time_state()
         return web.json_response(
             {"utc_ms": self._clock.now_ms(), "state": state.state, "bound_ms": state.bound_ms}
         )

@@ -75,28 +75,41 @@ class Channel:
         self._handler = handler
         self._journal = journal
         self._retry_max_s = retry_max_s
+        self._used_s = 0.0
 
     async def run(self) -> None:
         """Keeps the connection up for ever."""
         backoff = Backoff(self._retry_max_s)
         while True:
-            was_open = await connect_and_serve(
-                self.endpoint.host,
-                self.endpoint.port,
-                self._context,
-                self._peer.role,
-                self._peer.name,
-                self._serve,
-                self._on_state,
-                self._no_http,
-                self.endpoint.sni,
-            )
-            if was_open:
+            if await self.once():
                 backoff.reset()
             await backoff.pause(self.wanted)
 
+    async def once(self) -> bool:
+        """One connection until it ends; returns whether it ever stood."""
+        self._used_s = asyncio.get_running_loop().time()
+        return await connect_and_serve(
+            self.endpoint.host,
+            self.endpoint.port,
+            self._context,
+            self._peer.role,
+            self._peer.name,
+            self._serve,
+            self._on_state,
+            self._no_http,
+            self.endpoint.sni,
+        )
+
+    def idle_s(self) -> float:
+        """Real seconds since it was opened, or last asked something."""
+        return asyncio.get_running_loop().time() - self._used_s
+
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        return await self._handler(self._peer, request)
+        self._used_s = asyncio.get_running_loop().time()
+        try:
+            return await self._handler(self._peer, request)
+        finally:
+            self._used_s = asyncio.get_running_loop().time()
 
     def _no_http(self, status: int, reason: str) -> None:
         detail = {"channel": self._kind, "status": status}
