@@ -206,6 +206,9 @@ class Header:
         return data[0:2] == _MAGIC and _header_difference(data) == 0
 
     def _mend(self, data):
+        wrong = data[0] ^ _MAGIC[0] | (data[1] ^ _MAGIC[1]) << 8
+        if wrong & wrong - 1:
+            return False  # more than one bit: a blank page, or another's
         for bit in range(8):
             data[3] ^= 1 << bit
             if self._whole(data):
