@@ -222,7 +222,7 @@ async def test_an_answer_that_says_nothing_leaves_the_outcome_unknown(wan, conte
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ({"action": "burst"}, "must be begin or end"),
+        ({"action": "burst"}, "must be one of begin, end, change, limit"),
         ({"uuid": "seven"}, "uuid 'seven'"),
         ({"text": "ü" * 33}, "longer than 64 bytes"),
         ({"cls_id": "ETST0020000099"}, "in no \\[\\[cls\\]\\]"),
@@ -243,7 +243,7 @@ async def test_a_command_without_answer_ends_at_its_deadline_with_the_last_reaso
     cls = ClsEntry(cls_id=CLS, smgw_id=SMGW, taf_profile="taf16-1")
     clock = BenchClock()
 
-    async def order(smgw_id: str) -> None:
+    async def order(smgw_id: str, uuid) -> None:
         raise PeerSilent(f"GWA says {smgw_id} is away")
 
     store = EmtStore(tmp_path / "emt.sqlite")

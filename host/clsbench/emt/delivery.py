@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from clsbench.clock import BenchClock
 from clsbench.device.intake import Run
+from clsbench.device.signed import SignatureBroken, check_signature
 from clsbench.emt.config import ClsEntry
 from clsbench.emt.seal import SealedRecord, open_sealed, split_sequence
 from clsbench.emt.store import EmtStore, GatewayRecord
@@ -40,10 +42,11 @@ VerifyCms = Callable[[bytes], tuple[bytes, str]]
 
 @dataclass(frozen=True)
 class KnownCls:
-    """A CLS of the configuration with its key, where there is one."""
+    """A CLS of the configuration with its keys, where there are any."""
 
     entry: ClsEntry
     key: bytes | None
+    sign_key: ec.EllipticCurvePublicKey | None = None
 
 
 class Delivery:
@@ -173,6 +176,7 @@ class Delivery:
         if outcome == STORED:
             detail = {"seq": record.seq, "cls_id": known.entry.cls_id, "event": record.event}
             detail["seal_checked"] = known.key is not None
+            detail["signature_checked"] = known.sign_key is not None
             self._accepted("record.device", record.uuid, detail, sealed)
 
     def _accepted(self, name: str, uuid: str | None, detail: dict[str, Any], raw: bytes) -> None:
@@ -204,5 +208,10 @@ def _check_device_record(known: KnownCls, record: SealedRecord) -> None:
     cls_id = known.entry.cls_id
     if known.key is not None and not record.seal_holds(known.key):
         raise PeerRefused(f"device record {record.seq} of {cls_id}: seal does not hold: altered")
+    if known.sign_key is not None:
+        try:
+            check_signature(record.sealed, known.sign_key)
+        except SignatureBroken as error:
+            raise PeerRefused(f"device record {record.seq} of {cls_id}: {error}") from error
     if record.cls_id not in (None, cls_id):
         raise PeerRefused(f"device record {record.seq} of {record.cls_id} came as {cls_id}'s")

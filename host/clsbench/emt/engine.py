@@ -9,19 +9,27 @@ import asyncio
 import time
 import uuid as uuidlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from clsbench import steps
 from clsbench.clock import BenchClock
 from clsbench.emt.cls_way import ChannelWay
+from clsbench.emt.command_row import (
+    EVENT,
+    Outcome,
+    answer_fields,
+    canonical_uuid,
+    content,
+    request_of,
+)
 from clsbench.emt.config import ClsEntry
 from clsbench.emt.store import Conflict, EmtStore
-from clsbench.errors import BadInput, PeerRefused, PeerSilent
+from clsbench.errors import PeerRefused, PeerSilent
 from clsbench.eventlog import EventLog
-from clsbench.net.reverse import HttpAnswer, OpenStreams
+from clsbench.net.reverse import HttpAnswer, HttpOverStream, OpenStreams
 
-ACTIONS = ("begin", "end", "change")
-MAX_TEXT_BYTES = 64
+__all__ = ["CommandEngine", "Outcome"]
+
 DEADLINE_S = 60.0  # a command is given up after this many real seconds
 COMMAND_ANSWER_S = 22.0  # the SMGW answers within 20 s (DS2.0 chapter 6), and a little for the way
 BOX_ANSWER_S = 10.0  # over its own channel: its meter is asked several times at most
@@ -35,27 +43,10 @@ _WALL_OFFSET_NS = time.time_ns() - time.monotonic_ns()
 PENDING, ANSWERED, REFUSED, UNKNOWN = "pending", "answered", "refused", "unknown"
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The device's answer. code: 0 done, else dicamm/codes.py; latency_ms: in real time."""
-
-    code: int
-    seq: int | None
-    text: str
-    uuid: str
-    latency_ms: float
-
-    @classmethod
-    def of_row(cls, row: dict[str, Any]) -> "Outcome":
-        """From a stored command with an answer."""
-        latency_ms = (row["t_answer_ns"] - row["t_command_ns"]) / 1e6
-        return cls(row["code"], row["seq"], row["answer"], row["uuid"], round(latency_ms, 3))
-
-
 class CommandEngine:
     """Sends commands and keeps their outcomes.
 
-    order_channel(smgw_id): asks the GWA for Connect; raises PeerRefused or PeerSilent.
+    order_channel(smgw_id, uuid): asks the GWA for Connect; raises PeerRefused or PeerSilent.
     ways: by CLS-ID, of boxes whose commands go over their own channel.
     """
 
@@ -63,7 +54,7 @@ class CommandEngine:
         self,
         store: EmtStore,
         channels: OpenStreams,
-        order_channel: Callable[[str], Awaitable[None]],
+        order_channel: Callable[[str, str | None], Awaitable[None]],
         events: EventLog,
         clock: BenchClock,
         deadline_s: float = DEADLINE_S,
@@ -89,6 +80,8 @@ class CommandEngine:
         text: str = "",
         event_ms: int | None = None,
         taf_profile: str | None = None,
+        limit_w: int | None = None,
+        duration_s: int | None = None,
     ) -> Outcome:
         """Brings one command to its answer.
 
@@ -98,7 +91,8 @@ class CommandEngine:
         other content), PeerRefused (SMGW or GWA said no; final), PeerSilent (no answer until
         the deadline: outcome unknown, to be repeated with the same uuid).
         """
-        row = self._row_for(cls, action, uuid, text, event_ms, taf_profile)
+        same = content(cls, action, text, taf_profile, limit_w, duration_s)
+        row = self._row_for(same, action, canonical_uuid(uuid), event_ms)
         if row["state"] == ANSWERED:
             return Outcome.of_row(row)
         key = (row["uuid"], row["action"])
@@ -108,6 +102,20 @@ class CommandEngine:
             self._running[key] = task
             task.add_done_callback(lambda done: self._ended(key, done))
         return await asyncio.shield(task)
+
+    async def signal(self, cls: ClsEntry, event: str, **told: Any) -> Outcome:
+        """Brings an external event to its record; nothing is switched. As `switch` otherwise."""
+        return await self.switch(cls, EVENT + event, **told)
+
+    async def read(self, smgw_id: str, taf_profile: str) -> dict[str, Any]:
+        """A reading on demand: {"seq", "captured_ms"}. Raises PeerRefused, PeerSilent."""
+        channel = await self._channel(smgw_id, CHANNEL_WAIT_S, None)
+        body = {"taf_profile": taf_profile}
+        answer = await channel.request("POST", "/smgw/emt/v1/fas/read", json=body)
+        if answer.status == 200:
+            return answer.json()
+        kind = PeerSilent if answer.status in TRY_AGAIN else PeerRefused
+        raise kind(f"SMGW {smgw_id} answered {answer.status}: {answer.error_text()}")
 
     async def close(self) -> None:
         """Gives up what is running; it counts as unknown at the next start."""
@@ -122,34 +130,21 @@ class CommandEngine:
             task.exception()  # stored already; the caller may have gone
 
     def _row_for(
-        self,
-        cls: ClsEntry,
-        action: str,
-        uuid: str | None,
-        text: str,
-        event_ms: int | None,
-        taf_profile: str | None,
+        self, same: dict[str, Any], action: str, uuid: str, event_ms: int | None
     ) -> dict[str, Any]:
-        content = {
-            "cls_id": cls.cls_id,
-            "smgw_id": cls.smgw_id,
-            "taf_profile": taf_profile or cls.taf_profile,
-            "text": text,
-        }
-        canonical = _checked(action, uuid, text)
-        known = self._store.command(canonical, action)
+        known = self._store.command(uuid, action)
         if known is not None:
             same_time = event_ms is None or event_ms == known["event_ms"]
-            if not same_time or any(known[name] != value for name, value in content.items()):
-                raise Conflict(f"{action} of {canonical} was given before with other content")
+            if not same_time or any(known[name] != value for name, value in same.items()):
+                raise Conflict(f"{action} of {uuid} was given before with other content")
             if known["state"] != ANSWERED:
                 self._store.update_command(known["id"], state=PENDING)
             return known
         row = {
-            "uuid": canonical,
+            "uuid": uuid,
             "action": action,
             "id": str(uuidlib.uuid4()),
-            **content,
+            **same,
             "event_ms": self._clock.now_ms() if event_ms is None else event_ms,
             "state": PENDING,
             "t_command_ns": _stamp_ns(),
@@ -159,7 +154,7 @@ class CommandEngine:
 
     async def _run(self, row: dict[str, Any]) -> Outcome:
         try:
-            fields = _answer_fields(await self._until_answered(row))
+            fields = answer_fields(row, await self._until_answered(row))
         except PeerRefused as error:
             self._finish(row, REFUSED, answer=str(error))
             raise
@@ -170,6 +165,7 @@ class CommandEngine:
 
     async def _until_answered(self, row: dict[str, Any]) -> HttpAnswer:
         tries, reason = 0, "not sent"
+        self._step(steps.RAISED, "operator", "aEMT", row, cls_id=row["cls_id"])
         deadline = time.monotonic() + self._deadline_s
         while (left_s := deadline - time.monotonic()) > 0:
             try:
@@ -193,29 +189,49 @@ class CommandEngine:
     async def _try(self, row: dict[str, Any], left_s: float) -> HttpAnswer:
         """One sending; orders the channel first where there is none."""
         way = self._ways.get(row["cls_id"])
-        if way is not None:
+        if way is not None and not row["action"].startswith(EVENT):
+            self._step(steps.CHANNEL, "aEMT", "aEMT", row, via="channel")
             session = await way.ready(min(CHANNEL_WAIT_S, left_s))
             self._count_sending(row)
-            return await way.send(session, row, min(BOX_ANSWER_S, left_s))
+            answer = await way.send(session, row, min(BOX_ANSWER_S, left_s))
+            told = answer.json()
+            ok = told["code"] == 0
+            self._step(steps.SWITCHED, "DICAMM", "aEMT", row, ok=ok, seq=told["seq"])
+            return answer
         smgw_id = row["smgw_id"]
-        channel = self._channels.get(smgw_id)
-        if channel is None:
-            await self._order_channel(smgw_id)
-            channel = await self._channels.wait(smgw_id, min(CHANNEL_WAIT_S, left_s))
-        if channel is None:
-            raise PeerSilent(f"SMGW {smgw_id} opened no channel after Connect")
-        names = ("id", "action", "uuid", "text", "event_ms", "taf_profile")
+        stands = self._channels.get(smgw_id) is not None
+        self._step(steps.CHANNEL, "aEMT", "aEMT", row, smgw_id=smgw_id, stands=stands)
+        channel = await self._channel(smgw_id, left_s, row)
         self._count_sending(row)
-        return await channel.request(
-            "POST",
-            f"/smgw/emt/v1/cls/{row['cls_id']}/command",
-            json={name: row[name] for name in names},
-            timeout_s=min(COMMAND_ANSWER_S, left_s),
-        )
+        path, body = request_of(row)
+        timeout_s = min(COMMAND_ANSWER_S, left_s)
+        return await channel.request("POST", path, json=body, timeout_s=timeout_s)
 
     def _count_sending(self, row: dict[str, Any]) -> None:
         self._tell(row, "switch.command", True, {"cls_id": row["cls_id"], "id": row["id"]})
         row["sent"] = row.get("sent", 0) + 1
+
+    async def _channel(
+        self, smgw_id: str, left_s: float, row: dict[str, Any] | None
+    ) -> HttpOverStream:
+        """The gateway's channel, ordered where there is none. Raises PeerRefused, PeerSilent."""
+        channel = self._channels.get(smgw_id)
+        if channel is None:
+            await self._order(smgw_id, row)
+            channel = await self._channels.wait(smgw_id, min(CHANNEL_WAIT_S, left_s))
+        if channel is None:
+            raise PeerSilent(f"SMGW {smgw_id} opened no channel after Connect")
+        return channel
+
+    async def _order(self, smgw_id: str, row: dict[str, Any] | None) -> None:
+        if row is not None:
+            self._step(steps.REQUESTED, "aEMT", "GWA", row, smgw_id=smgw_id)
+        try:
+            await self._order_channel(smgw_id, None if row is None else row["uuid"])
+        except (PeerRefused, PeerSilent) as error:
+            if row is not None:
+                self._step(steps.REQUESTED, "GWA", "aEMT", row, ok=False, reason=str(error))
+            raise
 
     def _finish(self, row: dict[str, Any], state: str, **fields: Any) -> dict[str, Any]:
         fields |= {"state": state, "sent": row.get("sent", 0), "t_answer_ns": _stamp_ns()}
@@ -232,6 +248,18 @@ class CommandEngine:
         detail = {"action": row["action"], **detail}
         self._events.event("aEMT", "SMGW", "message", name, uuid=row["uuid"], ok=ok, detail=detail)
 
+    def _step(
+        self,
+        number: int,
+        lane_from: str,
+        lane_to: str,
+        row: dict[str, Any],
+        ok: bool = True,
+        **detail: Any,
+    ) -> None:
+        told = {"action": row["action"], **detail}
+        steps.tell_step(self._events, number, lane_from, lane_to, row["uuid"], ok=ok, **told)
+
     def _close_orphan(self, row: dict[str, Any]) -> None:
         reason = "the aEMT was restarted before the answer came: repeat with the same uuid"
         self._store.update_command(row["id"], state=UNKNOWN, answer=reason)
@@ -239,29 +267,3 @@ class CommandEngine:
 
 def _stamp_ns() -> int:
     return time.monotonic_ns() + _WALL_OFFSET_NS
-
-
-def _checked(action: str, uuid: str | None, text: str) -> str:
-    if action not in ACTIONS:
-        raise BadInput(f"action {action!r}: must be begin or end")
-    if len(text.encode("utf-8", "replace")) > MAX_TEXT_BYTES:
-        raise BadInput(f"text is longer than {MAX_TEXT_BYTES} bytes of UTF-8")
-    if uuid is None:
-        return str(uuidlib.uuid4())
-    try:
-        return str(uuidlib.UUID(uuid))
-    except ValueError as error:
-        raise BadInput(f"uuid {uuid!r}: must be like {uuidlib.UUID(int=0)}") from error
-
-
-def _answer_fields(answer: HttpAnswer) -> dict[str, Any]:
-    """Code, seq and text of a 200; raises PeerSilent where it is no such answer."""
-    try:
-        content = answer.json()
-        fields = {"code": content["code"], "seq": content["seq"], "answer": content["text"]}
-    except (BadInput, KeyError, TypeError) as error:
-        raise PeerSilent(f"SMGW's answer has no code, seq, text: {answer.body[:100]!r}") from error
-    kinds = {"code": (int,), "seq": (int, type(None)), "answer": (str,)}
-    if any(type(fields[name]) not in kinds[name] for name in fields):
-        raise PeerSilent(f"SMGW's answer has a wrong code, seq or text: {answer.body[:100]!r}")
-    return fields

@@ -5,13 +5,35 @@ Knows one request and its answers; a connection per request.
 
 import ssl
 
-from clsbench.emt.config import GwaSection
+from clsbench.emt.config import EmtConfig, GwaSection
 from clsbench.errors import ClsbenchError, PeerRefused, PeerSilent
 from clsbench.net.listener import open_tls
 from clsbench.net.reverse import HttpAnswer, HttpOverStream, http_client_protocol
 
 ANSWER_WITHIN_S = 25.0  # the GWA waits up to 20 s for the SMGW
 NOT_NOW = (404, 408, 500, 502, 503, 504)  # the gateway is away or unable at the moment
+
+
+class Gwas:
+    """All GWAs of an EMT: an order goes to the one that administers the gateway."""
+
+    def __init__(self, config: EmtConfig, context: ssl.SSLContext):
+        self._config = config
+        self._context = context
+
+    async def connect(self, smgw_id: str, uuid: str | None = None) -> None:
+        """As `GwaClient.connect`."""
+        await self._of(smgw_id).connect(smgw_id, uuid)
+
+    async def open_proxy(self, smgw_id: str, proxy: str) -> None:
+        """As `GwaClient.open_proxy`."""
+        await self._of(smgw_id).open_proxy(smgw_id, proxy)
+
+    def _of(self, smgw_id: str) -> "GwaClient":
+        gwa = self._config.gwa_of(smgw_id)
+        if gwa is None:
+            raise PeerRefused(f"no GWA of SMGW {smgw_id} is configured: add [gwa]")
+        return GwaClient(gwa, self._config.emt.name, self._context)
 
 
 class GwaClient:
@@ -22,12 +44,13 @@ class GwaClient:
         self._emt_name = emt_name
         self._context = context
 
-    async def connect(self, smgw_id: str) -> None:
-        """Orders the channel of one SMGW.
+    async def connect(self, smgw_id: str, uuid: str | None = None) -> None:
+        """Orders the channel of one SMGW; uuid: of the switching that needs it.
 
         Raises PeerSilent where asking again later may help, PeerRefused where it may not.
         """
-        answer = await self._post("/gwa/v1/connect", smgw_id)
+        more = {"uuid": uuid} if uuid else {}
+        answer = await self._post("/gwa/v1/connect", smgw_id, **more)
         if answer.status == 200:
             return
         reason = f"GWA {self._gwa.name} answered {answer.status}: {answer.error_text()}"

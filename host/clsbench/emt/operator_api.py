@@ -1,34 +1,26 @@
 """The aEMT's operator interface: HTTP on a unix domain socket that only its owner may open.
 
-POST /switch; GET /records, /device-records, /commands, /status. Errors are
-{"error": text} with 400 (content), 404 (unknown CLS), 403 (refused by SMGW or GWA), 409
-(same uuid and action, other content), 504 (no answer until the deadline).
+POST /switch, /event, /read; GET /records, /device-records, /commands, /status. Errors as in
+`net.operator`; 404: unknown CLS, 409: same uuid and action, other content.
 """
 
 import json
-import os
-import socket
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from clsbench.emt.config import EmtConfig
+from clsbench.emt.config import ClsEntry, EmtConfig
 from clsbench.emt.engine import CommandEngine
 from clsbench.emt.store import Conflict, EmtStore
-from clsbench.errors import BadInput, ClsbenchError, EnvironmentProblem, PeerRefused, PeerSilent
+from clsbench.errors import BadInput
+from clsbench.net.operator import OperatorServer, content_of
 from clsbench.net.reverse import OpenStreams
 
-_STATUS = ((Conflict, 409), (BadInput, 400), (PeerRefused, 403), (PeerSilent, 504))
-_SWITCH = {
-    "cls_id": str,
-    "action": str,
-    "uuid": str,
-    "text": str,
-    "event_ms": int,
-    "taf_profile": str,
-}
+_COMMON = {"cls_id": str, "uuid": str, "text": str, "event_ms": int, "taf_profile": str}
+_SWITCH = _COMMON | {"action": str, "limit_w": int, "duration_s": int}
+_EVENT = _COMMON | {"event": str}
+_READ = {"smgw_id": str, "taf_profile": str}
 
 
 class OperatorApi:
@@ -41,36 +33,41 @@ class OperatorApi:
         self._store = store
         self._engine = engine
         self._channels = channels
-        self._runner: web.AppRunner | None = None
+        routes = [
+            web.post("/switch", self._switch),
+            web.post("/event", self._event),
+            web.post("/read", self._read),
+            web.get("/records", self._records),
+            web.get("/device-records", self._device_records),
+            web.get("/commands", self._commands),
+            web.get("/status", self._status),
+        ]
+        self._server = OperatorServer("emt", config.emt.operator_socket, routes, (Conflict,))
 
     async def start(self) -> None:
         """Raises EnvironmentProblem where another process serves the socket."""
-        app = web.Application(middlewares=[_errors])
-        app.router.add_post("/switch", self._switch)
-        app.router.add_get("/records", self._records)
-        app.router.add_get("/device-records", self._device_records)
-        app.router.add_get("/commands", self._commands)
-        app.router.add_get("/status", self._status)
-        listener = _private_socket(self._config.emt.operator_socket)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        await web.SockSite(self._runner, listener).start()
+        await self._server.start()
 
     async def stop(self) -> None:
         """Closes the socket and removes its file."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
-            _remove(self._config.emt.operator_socket)
+        await self._server.stop()
 
     async def _switch(self, request: web.Request) -> web.Response:
-        content = await _content(request)
-        cls = self._config.find_cls(content["cls_id"])
-        if cls is None:
-            reason = f"CLS {content['cls_id']} is in no [[cls]] of this aEMT's configuration"
-            return web.json_response({"error": reason}, status=404)
-        del content["cls_id"]
+        content = await content_of(request, _SWITCH, ("cls_id", "action"))
+        cls = self._cls(content.pop("cls_id"))
         return web.json_response(asdict(await self._engine.switch(cls, **content)))
+
+    async def _event(self, request: web.Request) -> web.Response:
+        content = await content_of(request, _EVENT, ("cls_id", "event"))
+        cls = self._cls(content.pop("cls_id"))
+        outcome = await self._engine.signal(cls, **content)
+        answer: dict[str, Any] = {"seq": outcome.seq, "captured_ms": outcome.captured_ms}
+        answer |= {"uuid": outcome.uuid, "latency_ms": outcome.latency_ms}
+        return web.json_response(answer)
+
+    async def _read(self, request: web.Request) -> web.Response:
+        content = await content_of(request, _READ, ("smgw_id", "taf_profile"))
+        return web.json_response(await self._engine.read(**content))
 
     async def _records(self, request: web.Request) -> web.Response:
         rows = [
@@ -92,56 +89,17 @@ class OperatorApi:
     async def _status(self, request: web.Request) -> web.Response:
         content = {
             "name": self._config.emt.name,
+            "role": "passive" if self._config.passive else "active",
             "channels": self._channels.names(),
             "stored": self._store.counts(),
             "cls": [entry.cls_id for entry in self._config.cls],
         }
         return web.json_response(content)
 
-
-async def _content(request: web.Request) -> dict[str, Any]:
-    try:
-        content = await request.json()
-    except ValueError as error:
-        raise BadInput(f"body is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise BadInput("body is no JSON object")
-    for name, value in content.items():
-        if name not in _SWITCH or type(value) is not _SWITCH[name]:
-            raise BadInput(f"key {name}: not known or not {_SWITCH.get(name, str).__name__}")
-    for name in ("cls_id", "action"):
-        if name not in content:
-            raise BadInput(f"key {name} is missing")
-    return content
-
-
-@web.middleware
-async def _errors(request: web.Request, handler: Any) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except ClsbenchError as error:
-        status = next((number for kind, number in _STATUS if isinstance(error, kind)), 500)
-        return web.json_response({"error": str(error)}, status=status)
-
-
-def _remove(path: str) -> None:
-    Path(path).unlink(missing_ok=True)
-
-
-def _private_socket(path: str) -> socket.socket:
-    """A bound socket file of mode 0600; a stale file of an ended process is replaced."""
-    if Path(path).is_socket():
-        with socket.socket(socket.AF_UNIX) as probe:
-            if probe.connect_ex(path) == 0:
-                raise EnvironmentProblem(f"{path}: another aEMT serves this operator socket")
-        _remove(path)
-    listener = socket.socket(socket.AF_UNIX)
-    before = os.umask(0o177)
-    try:
-        listener.bind(path)
-    except OSError as error:
-        listener.close()
-        raise EnvironmentProblem(f"operator socket {path}: {error.strerror}") from error
-    finally:
-        os.umask(before)
-    return listener
+    def _cls(self, cls_id: str) -> ClsEntry:
+        if self._config.passive:
+            raise BadInput(f"EMT {self._config.emt.name} is passive: it commands nothing")
+        cls = self._config.find_cls(cls_id)
+        if cls is None:
+            raise BadInput(f"CLS {cls_id} is in no [[cls]] of this aEMT's configuration")
+        return cls

@@ -9,12 +9,13 @@ import logging
 from collections.abc import Callable
 
 from clsbench.clock import BenchClock
+from clsbench.device.signed import read_public_key
 from clsbench.emt.cls_channel import ClsChannels
 from clsbench.emt.cls_way import ChannelWay
 from clsbench.emt.config import ClsEntry, EmtConfig
 from clsbench.emt.delivery import Delivery, KnownCls
 from clsbench.emt.engine import CommandEngine
-from clsbench.emt.gwa_client import GwaClient
+from clsbench.emt.gwa_client import Gwas
 from clsbench.emt.operator_api import OperatorApi
 from clsbench.emt.seal import read_key
 from clsbench.emt.signed import cms_verifier
@@ -41,7 +42,7 @@ class EmtService:
         self._store = EmtStore(state_dir(config.emt.state_dir) / "emt.sqlite")
         self._channels = OpenStreams(self._channel_changed)
         self._tls = RoleTls(config.pki, f"emt-{config.emt.name}", self._told_tls)
-        gwa = GwaClient(config.gwa, config.emt.name, self._tls.client())
+        gwa = Gwas(config, self._tls.client())
         known = {entry.cls_id: _known(entry) for entry in config.cls}
         verify = cms_verifier(config.pki)
         delivery = Delivery(self._store, known, verify, self._events, clock)
@@ -92,7 +93,7 @@ class EmtService:
         self._events.close()
 
     def _accept_channel(self, peer: Peer) -> asyncio.BaseProtocol:
-        if peer.role != "SMGW" or all(peer.name != entry.smgw_id for entry in self._config.cls):
+        if peer.role != "SMGW" or not self._config.knows(peer.name):
             raise PeerRefused(f"{peer.cn} is no SMGW of a CLS configured here")
         return http_client_protocol(
             lambda stream: self._channels.add(peer.name, stream), f"SMGW {peer.name}"
@@ -118,4 +119,6 @@ class EmtService:
 
 
 def _known(entry: ClsEntry) -> KnownCls:
-    return KnownCls(entry, None if entry.key_file is None else read_key(entry.key_file))
+    key = None if entry.key_file is None else read_key(entry.key_file)
+    signs = None if entry.sign_key_file is None else read_public_key(entry.sign_key_file)
+    return KnownCls(entry, key, signs)

@@ -37,8 +37,11 @@ CREATE TABLE IF NOT EXISTS commands (
   text TEXT NOT NULL, event_ms INTEGER NOT NULL, state TEXT NOT NULL,
   code INTEGER, seq INTEGER, answer TEXT NOT NULL DEFAULT '', sent INTEGER NOT NULL DEFAULT 0,
   t_command_ns INTEGER NOT NULL, t_answer_ns INTEGER,
+  limit_w INTEGER, duration_s INTEGER, captured_ms INTEGER,
   PRIMARY KEY (uuid, action)) STRICT;
 """
+
+_LATER_COLUMNS = ("limit_w", "duration_s", "captured_ms")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class EmtStore:
     def __init__(self, path: Path):
         self._db = connect(path)
         self._db.executescript(_SCHEMA)
+        self._add_columns()
         self._devices = DeviceRecords(self._db, lambda sealed: open_sealed(sealed).previous)
 
     def close(self) -> None:
@@ -138,6 +142,13 @@ class EmtStore:
         return {
             name: self._db.execute(f"SELECT COUNT(*) FROM {name}").fetchone()[0] for name in tables
         }
+
+    def _add_columns(self) -> None:
+        """Brings a data base of an earlier version forward."""
+        known = {row["name"] for row in self._db.execute("PRAGMA table_info(commands)")}
+        for name in _LATER_COLUMNS:
+            if name not in known:
+                self._db.execute(f"ALTER TABLE commands ADD COLUMN {name} INTEGER")
 
     def _row(self, query: str, values: tuple) -> sqlite3.Row | None:
         return self._db.execute(query, values).fetchone()

@@ -47,14 +47,17 @@ class ChannelOrders:
         self._untold: dict[str, list[str]] = {}  # smgw_id -> emt_ids whose order has no answer
         self._tellers: dict[str, asyncio.Task[None]] = {}
 
-    async def connect(self, smgw_id: str, emt_id: str) -> Verdict:
-        """Takes a Connect; it stands from now on, unless the SMGW refuses it for good."""
+    async def connect(self, smgw_id: str, emt_id: str, uuid: str | None = None) -> Verdict:
+        """Takes a Connect; it stands from now on, unless the SMGW refuses it for good.
+
+        uuid: of the switching that needs the channel, where there is one.
+        """
         if (refused := self._not_allowed(smgw_id, emt_id)) is not None:
             return refused
         if self._gateways.get(smgw_id) is None:
             return Verdict(404, f"SMGW {smgw_id} is not connected to this GWA")
         self._standing.set(smgw_id, emt_id, OPEN)
-        verdict = await self._tell(smgw_id, emt_id, OPEN)
+        verdict = await self._tell(smgw_id, emt_id, OPEN, uuid)
         if verdict.status in KEPT:
             self._tell_later(smgw_id, emt_id)
         return verdict
@@ -105,29 +108,33 @@ class ChannelOrders:
                 if state is None or (await self._tell(smgw_id, emt_id, state)).status not in KEPT:
                     waiting.remove(emt_id)
 
-    async def _tell(self, smgw_id: str, emt_id: str, state: str) -> Verdict:
+    async def _tell(
+        self, smgw_id: str, emt_id: str, state: str, uuid: str | None = None
+    ) -> Verdict:
         name, path = (
             ("connect", CONNECT_PATH) if state == OPEN else ("disconnect", DISCONNECT_PATH)
         )
         detail = {"smgw_id": smgw_id, "emt_id": emt_id}
-        self._events.event("GWA", "SMGW", "message", f"gwa.{name}", detail=detail)
-        verdict = await self._ask(smgw_id, path, emt_id)
+        self._events.event("GWA", "SMGW", "message", f"gwa.{name}", uuid=uuid, detail=detail)
+        verdict = await self._ask(smgw_id, path, emt_id, uuid)
         done = verdict.status == 200
         if (not done and verdict.status not in KEPT) or (done and state == CLOSING):
             self._standing.drop(smgw_id, emt_id)
         detail |= {"status": verdict.status, "reason": verdict.reason}
-        self._events.event("SMGW", "GWA", "message", f"gwa.{name}.answer", ok=done, detail=detail)
+        answer = f"gwa.{name}.answer"
+        self._events.event("SMGW", "GWA", "message", answer, uuid=uuid, ok=done, detail=detail)
         log.info(
             "%s of EMT %s on %s: %d %s", name, emt_id, smgw_id, verdict.status, verdict.reason
         )
         return verdict
 
-    async def _ask(self, smgw_id: str, path: str, emt_id: str) -> Verdict:
+    async def _ask(self, smgw_id: str, path: str, emt_id: str, uuid: str | None) -> Verdict:
         stream = self._gateways.get(smgw_id)
         if stream is None:
             return Verdict(504, f"SMGW {smgw_id} is not connected to this GWA")
         try:
-            answer = await stream.request("POST", path, json={"emt_id": emt_id})
+            body = {"emt_id": emt_id} | ({"uuid": uuid} if uuid else {})
+            answer = await stream.request("POST", path, json=body)
         except PeerSilent as error:
             return Verdict(504, str(error))
         if answer.status in (200, 204):

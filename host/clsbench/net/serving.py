@@ -46,17 +46,23 @@ class PeerHttpServer:
             await server.shutdown(CLOSE_WITHIN_S)
 
 
-async def json_object(request: web.BaseRequest, **kinds: type) -> dict[str, Any]:
-    """The request's JSON object: exactly the keys and types of `kinds`. Raises BadInput."""
+async def json_object(
+    request: web.BaseRequest, _optional: tuple[str, ...] = (), /, **kinds: type
+) -> dict[str, Any]:
+    """The request's JSON object: exactly the keys and types of `kinds`. Raises BadInput.
+
+    _optional: those of the keys that may be left out.
+    """
     try:
         content = json.loads(await request.read())
     except ValueError as error:
         raise BadInput(f"body is not JSON: {error}") from error
-    if not isinstance(content, dict) or set(content) != set(kinds):
-        raise BadInput(f"body must be a JSON object with {', '.join(sorted(kinds))}")
-    for name, kind in kinds.items():
-        if type(content[name]) is not kind:
-            raise BadInput(f"key {name}: must be {kind.__name__}")
+    needed = set(kinds) - set(_optional)
+    if not isinstance(content, dict) or not needed <= set(content) <= set(kinds):
+        raise BadInput(f"body must be a JSON object with {', '.join(sorted(needed))}")
+    for name, value in content.items():
+        if type(value) is not kinds[name]:
+            raise BadInput(f"key {name}: must be {kinds[name].__name__}")
     return content
 
 

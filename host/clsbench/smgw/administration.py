@@ -8,7 +8,7 @@ changed. Source: BSI TR-03109-1 (the administrator alone configures profiles).
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from clsbench.clock import BenchClock
 from clsbench.smgw.administered import (
@@ -35,7 +35,7 @@ PROFILES_FACT = "profiles-digest"
 SMGW_ID_FACT = "smgw-id"
 LONGEST_SLEEP_MS = 3_600_000
 
-Listener = Callable[[], Awaitable[None]]
+Listener = Callable[[], object]
 
 
 class Administration:
@@ -135,7 +135,7 @@ class Administration:
             elif emt is not None:
                 await channels.moved(emt)
         for listener in self.listeners:
-            await listener()
+            listener()
 
     def _sleep_s(self) -> float:
         """Real seconds until some validity begins or ends."""

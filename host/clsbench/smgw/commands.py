@@ -7,6 +7,7 @@ decided before a command comes here. Waits are in real time: boxes and sockets a
 
 import asyncio
 
+from clsbench import steps
 from clsbench.clock import BenchClock
 from clsbench.smgw.core.commands import Answer, Command
 from clsbench.smgw.exchange import ANSWERED, Exchange
@@ -82,7 +83,9 @@ class CommandDesk:
         if wait is None:
             return None
         wait.offers += 1
-        return wait.command
+        command = wait.command
+        self._journal.step(steps.PROXY, SMGW, "DICAMM", command.uuid, action=command.action)
+        return command
 
     async def answer(self, cls_id: str, command_id: str, answer: Answer) -> Command:
         """Stores the box's answer and hands it on; returns its command.
@@ -103,7 +106,10 @@ class CommandDesk:
         wait = self._waits.pop(command_id, None)
         if wait is not None and not wait.answer.done():
             wait.answer.set_result(answer)
-        return stored.command
+        command, ok = stored.command, answer.code == 0
+        told = {"action": command.action, **answer.as_json()}
+        self._journal.step(steps.SWITCHED, "DICAMM", SMGW, command.uuid, ok=ok, **told)
+        return command
 
     async def _wait_for(self, wait: _Wait, final_consumer: str) -> Answer:
         wait.callers += 1

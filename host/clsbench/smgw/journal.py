@@ -6,6 +6,7 @@ export them.
 """
 
 import logging
+from functools import partial
 from typing import Any
 
 from clsbench.clock import BenchClock
@@ -21,6 +22,7 @@ from clsbench.smgw.core.logs import (
 )
 from clsbench.smgw.store import Store
 from clsbench.smgw.worker import StoreWorker
+from clsbench.steps import tell_step
 
 __all__ = ["FAILURE", "INFO", "LANE_OF_ROLE", "SMGW", "SUCCESS", "WARNING", "Journal"]
 
@@ -38,13 +40,15 @@ LANE_OF_ROLE = {
 
 
 class Journal:
-    """Writer of events and log entries; `event` is that of the bench's log.
+    """Writer of events and log entries; `event` is that of the bench's log, `step` a step of a
+    switching in it.
 
     Log entries go to this process's own log as well.
     """
 
     def __init__(self, events: EventLog, store: Store, worker: StoreWorker, clock: BenchClock):
         self.event = events.event
+        self.step = partial(tell_step, events)
         self._store = store
         self._worker = worker
         self._clock = clock

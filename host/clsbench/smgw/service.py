@@ -166,6 +166,7 @@ class Gateway:
             sign,
             self._tls.told_of,
         )
+        self.administration.listeners.append(self._han.look)
         self._announcement = Announcement(config.han.mdns, config.han.host, profiles.smgw_id)
         self._lines = Lines(
             clock,
@@ -205,6 +206,7 @@ class Gateway:
             timing.retry_max_s,
         )
         self.cls_channels.add_to(gwa.router)
+        self.administration.listeners.append(self.cls_channels.engine.look)
         management = Channel(
             "management",
             Endpoint(config.gwa.host, config.gwa.port, config.gwa.wan_tls_sni),

@@ -75,6 +75,12 @@ class HanServer:
         self._guests.pop(connection, None)
         connection.stay()
 
+    def close_unless(self, welcome: Callable[[Peer], bool]) -> None:
+        """Ends, at once, the connections of those who are not welcome."""
+        for connection in list(self._server.connections):
+            if isinstance(connection, _Connection) and not welcome(connection.visitor.peer):
+                connection.force_close()
+
     async def close(self, within_s: float) -> None:
         """Ends all connections; requests in hand get `within_s` to finish."""
         await self._server.shutdown(within_s)
@@ -117,9 +123,7 @@ class _Connection(TellingConnection):
         address = transport.get_extra_info("peername")
         self.visitor.address = address[0] if address else ""
         loop = asyncio.get_running_loop()
-        self._session_end = loop.call_later(
-            session_s(transport, MAX_SESSION_S), self.close
-        )
+        self._session_end = loop.call_later(session_s(transport, MAX_SESSION_S), self.close)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The session has ended."""

@@ -56,6 +56,14 @@ class HanInterface:
         await self._server.close(CLOSE_WITHIN_S)
         await self._listener.close()
 
+    def look(self) -> None:
+        """Ends the connections of control boxes that may not connect any more."""
+        self._server.close_unless(
+            lambda peer: (
+                peer.role != ROLE_CLS or not isinstance(self._rights.admit_cls(peer), Refusal)
+            )
+        )
+
     def _accept(self, peer: Peer) -> asyncio.BaseProtocol:
         if peer is GUEST:
             if not self._guests:

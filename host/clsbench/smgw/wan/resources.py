@@ -5,8 +5,11 @@ Source: FlexMC final report (Connect, events and commands over the aEMT channel)
 names are this project's.
 """
 
+from typing import Any
+
 from aiohttp import web
 
+from clsbench import steps
 from clsbench.pki.names import Peer
 from clsbench.smgw.commands import ClsSilent, CommandConflict, CommandDesk
 from clsbench.smgw.core import rights
@@ -69,7 +72,14 @@ class EmtResources(Resources):
             raw=call.body,
         )
         target = Target(cls_id=command.cls_id, taf_profile=command.taf_profile)
-        grant = self.granted(call, rights.COMMAND_CLS, target, command.uuid)
+        told: dict[str, Any] = {"action": command.action, "cls_id": command.cls_id}
+        try:
+            grant = self.granted(call, rights.COMMAND_CLS, target, command.uuid)
+        except HttpRefusal as no:
+            told |= {"reason": str(no)}
+            self.journal.step(steps.RIGHTS, "aEMT", SMGW, command.uuid, ok=False, **told)
+            raise
+        self.journal.step(steps.RIGHTS, "aEMT", SMGW, command.uuid, **told)
         try:
             answer = await self._desk.submit(command, grant.tafs[0].final_consumer)
             self._tariffs.keep_next(grant.tafs[0].meter_id)
