@@ -1,5 +1,5 @@
 # Front door. Every target sets up what it needs into .venv first.
-.PHONY: help setup demo test lint bench torture chaos month load commands lock clean
+.PHONY: help setup demo test lint bench torture chaos month load commands updates lock clean
 OUT ?= demo-out
 # most tests wait for sockets and serial lines, so two at a time cost little more than one;
 # those that keep the times of a wire run alone
@@ -15,6 +15,7 @@ help:
 	@echo "make month   31 days of quarter hours and switchings in about 10 minutes"
 	@echo "make load    gateway: 10,000 events while it is killed, then 50 meters (about 6 minutes)"
 	@echo "make commands 10,000 commands while SMGW, aEMT and lines are killed 50 times (about 15 minutes)"
+	@echo "make updates 50 updates of a board, power cut at a random instant of each (about 8 minutes)"
 	@echo "make setup   only install into .venv (command: .venv/bin/clsbench)"
 	@echo "make lock    resolve requirements.lock anew (needs uv)"
 
@@ -57,6 +58,9 @@ load: setup
 
 commands: setup
 	nice -n 19 .venv/bin/python tools/commands.py $(ARGS)
+
+updates: setup
+	nice -n 10 .venv/bin/python tools/updates.py $(ARGS)
 
 lock:
 	uv pip compile --universal --python-version 3.11 --group dev pyproject.toml \

@@ -9,7 +9,6 @@ import slots
 from dicamm.drivers import watchdog
 from dicamm.metering.record import UPDATE
 
-WITHIN_US = 120000000  # real time
 LOCK = "trial of a new version"
 _ROUND_MS = 200
 _SYNCHRONISED = 1
@@ -26,7 +25,7 @@ class Trial:
     async def run(self, alive):
         """Ends when the version is good; otherwise with a restart into the one before."""
         clock = self._device.ports.clock
-        until = clock.real_us() + WITHIN_US
+        until = clock.real_us() + self._device.settings.trial_s * 1000000
         while self._lacking():
             if clock.real_us() > until:
                 slots.take_back(slots.load(), self._lacking())

@@ -51,7 +51,6 @@ class Update:
         self._state = slots.load()
         self._target = slots.FOLDERS[1 - slots.running(self._state)]
         self._version = 0  # of a manifest that was checked
-        self._count = 0
         self._file = None  # open: (index, path, size, hash)
         self._entry = None
         self._written = 0
@@ -105,8 +104,7 @@ class Update:
         if at != size or at + len(data) > limit:
             raise Refused(codes.BAD_MESSAGE, "bytes from %d, there are %d" % (at, size))
         await self._quiet()
-        with open(path, "ab") as file:
-            file.write(data)
+        _append(path, data)
 
     async def _check(self):
         """Numbers of the files that are to be sent; the others are here already."""
@@ -116,9 +114,8 @@ class Update:
         if version <= self._state.version:
             older = "version %d is not newer than %d" % (version, self._state.version)
             raise Refused(codes.UPDATE_REFUSED, older)
-        self._count = 0
-        for entry in self._entries():  # every line is looked at before the first is used
-            self._count += 1
+        for _ in self._entries():  # every line is looked at before the first is used
+            pass
         self._folders()
         wanted = []
         for entry in self._entries():
@@ -126,6 +123,9 @@ class Update:
                 wanted.append(entry[0])
             await asyncio.sleep_ms(0)
         self._version = version
+        if self._state.failed == version:  # tried once more
+            self._state.failed = 0
+            slots.save(self._state)
         return wanted
 
     def _authenticate(self):
@@ -179,18 +179,15 @@ class Update:
         if _hash(other) != wanted:
             return False
         await self._quiet()
-        with open(other, "rb") as source, open(self._target + "/" + path, "wb") as file:
-            while True:
-                part = source.read(_BLOCK)
-                if not part:
-                    return True
-                file.write(part)
+        _copy(other, self._target + "/" + path)
+        return True
 
     async def _take(self, index, at, data):
-        if self._entry is None or self._entry[0] != index:
+        entry = self._entry
+        if entry is None or entry[0] != index:
             self._close()
-            self._open(index)
-        size = self._entry[2]
+            entry = self._open(index)
+        size = entry[2]
         if at + len(data) == self._written:
             return  # a repeat
         if at != self._written or at + len(data) > size:
@@ -201,7 +198,7 @@ class Update:
         if self._written == size:
             self._file.close()
             self._file = None
-            if _hash(self._target + "/" + self._entry[1]) != self._entry[3]:
+            if _hash(self._target + "/" + entry[1]) != entry[3]:
                 self._entry = None  # from its start again
                 raise Refused(codes.UPDATE_REFUSED, "file %d has another hash" % index)
 
@@ -211,7 +208,7 @@ class Update:
                 self._entry = entry
                 self._written = 0
                 self._file = open(self._target + "/" + entry[1], "wb")  # noqa: SIM115 - kept open
-                return
+                return entry
         raise Refused(codes.BAD_MESSAGE, "no file with this number")
 
     def _close(self):
@@ -244,14 +241,15 @@ class Update:
         if answer.code:
             raise Refused(answer.code, "no record could be made")
         state = self._state
-        state.trial, state.starts = self._version, 0
+        state.trial, state.starts, state.failed = self._version, 0, 0
         slots.save(state)
         os.remove(MANIFEST)
         asyncio.create_task(self._restart())
 
     def _sweep(self, home, folder, keep):
         """Files of an older version go."""
-        for item in list(os.ilistdir(home + "/" + folder)):
+        found = os.ilistdir(home + "/" + folder)  # pyright: ignore - MicroPython has it
+        for item in list(found):
             path = folder + "/" + item[0]
             if item[1] & 0x4000:
                 self._sweep(home, path, keep)
@@ -276,6 +274,20 @@ class Update:
         finally:
             bus.hold = False
             gc.collect()
+
+
+def _append(path, data):
+    with open(path, "ab") as file:
+        file.write(data)
+
+
+def _copy(path, to):
+    with open(path, "rb") as source, open(to, "wb") as file:
+        while True:
+            part = source.read(_BLOCK)
+            if not part:
+                return
+            file.write(part)
 
 
 def _make(folder):

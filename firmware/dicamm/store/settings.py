@@ -26,6 +26,7 @@ KEYS = {
     "baud": (int, 9600),
     "drift_ppm": (int, 50),
     "sign": (int, 0),  # 1: records go to the gateway signed with sign.key besides
+    "trial_s": (int, 120),  # real time in which a new version has to prove itself
     "gateway_host": (str, ""),  # empty: no gateway, bench link only
     "gateway_port": (int, 0),
     "gateway_name": (str, ""),

@@ -1,6 +1,7 @@
 """`clsbench update`: a new version onto a running DICAMM, with a trial and the way back."""
 
 import asyncio
+import contextlib
 import json
 import sys
 import tempfile
@@ -50,9 +51,7 @@ WHY = {
 )
 @click.option("--no-time", is_flag=True, help="A gateway gives the time, not this host.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def update(
-    port: str, key_file: Path, version: int | None, no_time: bool, as_json: bool
-) -> int:
+def update(port: str, key_file: Path, version: int | None, no_time: bool, as_json: bool) -> int:
     """Puts this version of the firmware onto a running DICAMM.
 
     It goes into the slot that does not run, is checked there, and is tried: good once bus, relay,
@@ -81,10 +80,9 @@ async def _update(port: str, key: bytes, version: int, set_time: bool) -> dict[s
             files = build_firmware(board, Path(folder))
         manifest = make_manifest(board, version, files, key)
         sent = await _stage(link, manifest)
-        try:
+        # an answer lost in the restart is no failure: what became of it is asked next
+        with contextlib.suppress(PeerSilent):
             await steps.start_trial(link)
-        except PeerSilent:
-            pass  # its answer was lost in the restart; what became of it is asked next
     finally:
         await link.close()
     print("restarted, on trial", file=sys.stderr)

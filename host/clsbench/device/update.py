@@ -70,9 +70,7 @@ async def start_trial(link: LinkClient) -> None:
     await _step(link, FINISH)
 
 
-async def outcome(
-    port: str, version: int, set_time: bool, within_s: float = TRIAL_S
-) -> SlotState:
+async def outcome(port: str, version: int, set_time: bool, within_s: float = TRIAL_S) -> SlotState:
     """Follows the trial of `version` to its end.
 
     set_time: gives the device the host's time, where no gateway does. Raises PeerSilent when

@@ -1,4 +1,4 @@
-"""The signed list of what a version is made of (docs/update.md), and the key that it is signed with.
+"""The signed list of what a version is made of (docs/update.md), and the key that signs it.
 
 Knows bytes; neither ports nor boards. The form:
 
