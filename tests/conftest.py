@@ -9,6 +9,8 @@ from postgres_kit import Server, lacking, server
 
 from clsbench.pki.layout import DEFAULT_CLS, DEFAULT_EMT, Pki
 
+pytest_plugins = ("clsbench.hil.plugin",)
+
 EMTS = (DEFAULT_EMT, "andere")
 CLS_IDS = (DEFAULT_CLS, "ETST0020000018", "ETST0020000099")
 

@@ -8,6 +8,7 @@ import uuid as uuidlib
 from pathlib import Path
 from typing import Any
 
+from clsbench.device.boards import board_facts
 from clsbench.device.build import build_firmware
 from clsbench.device.provision import DeviceConfig, device_files, record_key
 from clsbench.device.records import DeviceRecord, open_record
@@ -15,6 +16,7 @@ from clsbench.errors import ClsbenchError, PeerSilent
 from clsbench.hil.board import POWER_CUT, RELAY_OBSERVER, Board, level
 from clsbench.hil.link import HilLink
 from clsbench.hil.meter import BenchMeter
+from clsbench.hil.ring import full_ring
 from clsbench.pki.layout import DEFAULT_CLS, DEFAULT_SMGW, Pki
 
 METER_ID = "1EAS0012345678"
@@ -26,28 +28,33 @@ DEFAULTS: dict[str, object] = {"drift_ppm": 2000}
 
 
 class Bench:
-    """work: folder for keys and compiled modules, kept for the next bench of the same session.
+    """work: folder for the keys of this bench. compiled: for compiled modules, which may be kept.
 
+    is_long: tests repeat what they do as often as their claim says, not just a few times.
     key: the device's HMAC key, with which a test opens records. `link` and `meter` stay the
     same through restarts.
     """
 
-    def __init__(self, board: Board, work: Path):
+    def __init__(
+        self, board: Board, work: Path, compiled: Path | None = None, is_long: bool = False
+    ):
         self.board = board
         self.meter = BenchMeter()
         self.link = HilLink(board)
         self.key_file = work / "records.key"
         self.key = record_key(self.key_file)
         self.pki = _pki(work / "pki")
+        self.is_long = is_long
         self.utc_shift_ms = 0
-        self._work = work
+        self._compiled = compiled or work / "firmware"
         self._begin_s = 0.0
+        self._past = 0
 
     # power and provisioning
 
     def start(self, **settings: object) -> None:
         """Puts firmware and provisioning on the board and waits until it is of use."""
-        firmware = build_firmware(self.board.firmware, self._work / "firmware")
+        firmware = build_firmware(self.board.firmware, self._compiled)
         self.board.start(firmware + device_files(self._config(settings), self.pki, self.key_file))
         self.board.uart(self.board.wiring.bus_uart).connect(self.meter)
         self._begin_s = self.board.now()
@@ -70,9 +77,26 @@ class Bench:
 
     def ready(self, deadline_s: float = READY_S) -> dict[str, Any]:
         """Waits for an answer and a good reading, sets the time; the device's status."""
-        self.board.wait(self._greets, deadline_s, "the DICAMM's hello")
+        self.greet(deadline_s)
         self.set_time()
         return self.status_when(lambda status: status["meter"]["healthy"], deadline_s)
+
+    def fill_ring(self) -> None:
+        """Restarts the device with a ring full of evidence that nobody has fetched."""
+        sectors = board_facts(self.board.firmware).record_sectors
+        identity = (DEFAULT_CLS, METER_ID)
+        self.board.load_records(full_ring(sectors, self.key, DEFAULT_CLS, identity, self.utc_ms()))
+        self.ready()
+
+    def empty_ring(self) -> None:
+        """Restarts the device without any record."""
+        self.board.load_records(b"")
+        self.ready()
+        self._past = 0
+
+    def greet(self, deadline_s: float = READY_S) -> None:
+        """Waits until the device answers."""
+        self.board.wait(self._greets, deadline_s, "the DICAMM's hello")
 
     def recover(self) -> str:
         """Has the device answer, by ever harder means; which one it took ("" for none).
@@ -113,6 +137,13 @@ class Bench:
 
     # what a test asks
 
+    def heap_allocated(self) -> tuple[float, int]:
+        """(start, bytes): when the device started, in board time, and its bytes in use after a
+        collection. Two figures compare only within one start."""
+        allocated = self.link.status()["heap"]["allocated"]
+        mono_ms = self.link.hello()["mono_ms"]
+        return self.board.now() - mono_ms / 1000, allocated
+
     @property
     def relay_closed(self) -> bool:
         """What the bench sees of the relay, or the device's word where it sees none."""
@@ -132,18 +163,32 @@ class Bench:
         code, seq, words = self.link.command("end", uuid, "hil", self.utc_ms())
         assert code == 0 and seq, (code, words)
 
+    def end_open(self) -> None:
+        """Ends what a test may have left open."""
+        uuid = self.link.status()["open_uuid"]
+        if uuid is not None:
+            self.link.command("end", uuidlib.UUID(uuid).bytes)
+            self.status_when(lambda status: status["open_uuid"] is None)
+
     def transaction(self) -> bytes:
         """A begin and an end; their UUID."""
         uuid = self.begin()
         self.end(uuid)
         return uuid
 
-    def records(self, first: int = 1) -> list[DeviceRecord]:
-        """The records still on the device, opened with the key. Raises SealBroken."""
-        return [open_record(sealed, self.key) for _, sealed in self.link.records(first)]
+    def mark(self) -> None:
+        """All records so far are of the past, and may give way."""
+        self._past = self.newest()
+        self.link.acknowledge(self._past)
+
+    def records(self, first: int = 0) -> list[DeviceRecord]:
+        """The records from number `first` on, or since `mark`, opened with the key. Raises
+        SealBroken."""
+        sealed = self.link.records(first or self._past + 1)
+        return [open_record(each, self.key) for _, each in sealed]
 
     def records_of(self, uuid: bytes) -> list[DeviceRecord]:
-        """Those of one transaction or event."""
+        """Those of one transaction or event since `mark`."""
         text = str(uuidlib.UUID(bytes=uuid))
         return [record for record in self.records() if record.uuid == text]
 

@@ -26,6 +26,7 @@ VIRTUAL_TIME = "virtual_time"  # now() is the emulator's: deterministic, and slo
 NET = "net"  # the board reaches a gateway on the bench's loopback, in TLS
 FILES = "files"  # start() puts files on the board
 INPUTS = "inputs"  # drive() sets the levels of input pins
+RECORDS = "records"  # load_records() puts another content into the record flash
 PORT = "port"  # `port` is a name that pyserial and stock mpremote open
 
 CAPABILITIES = {
@@ -36,6 +37,7 @@ CAPABILITIES = {
     NET: "it reaches a gateway of the bench",
     FILES: "the bench puts its files there",
     INPUTS: "the bench drives its input pins",
+    RECORDS: "the bench can fill its record flash",
     PORT: "its console has a port name",
 }
 
@@ -111,6 +113,12 @@ class Board(Protocol):
     def power_cut(self, off_s: float = 0.0) -> None:
         """Cuts the supply at this instant, returns with it back after `off_s` (main.py starts).
         Needs `power_cut`."""
+        ...
+
+    def load_records(self, image: bytes) -> None:
+        """Cuts the supply, puts `image` at the begin of the record flash (its sectors as in
+        board.toml; erased behind it, settings stay), returns with the supply back. Needs
+        `records`."""
         ...
 
     def now(self) -> float:

@@ -48,8 +48,15 @@ class PortConsole:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Between `open` and `close`, also while the port itself is away."""
+        return self._thread is not None
+
     def open(self, attempts_s: float = 0.0) -> None:
-        """Opens the port, trying for so long. Raises EnvironmentProblem."""
+        """Opens the port, trying for so long. Raises EnvironmentProblem. May be called twice."""
+        if self.is_open:
+            return
         self._closing.clear()
         end = time.monotonic() + attempts_s
         while not self._try_open():

@@ -18,14 +18,7 @@ def execute(board: Board, code: str, deadline_s: float = 10.0) -> str:
 
     Raises PeerRefused with the board's traceback, PeerSilent when no end comes in time.
     """
-    reader = _Reader(board)
-    enter(board, reader, deadline_s)
-    source = code.encode()
-    for start in range(0, len(source), _CHUNK):
-        board.console.write(source[start : start + _CHUNK])
-        board.sleep(_PAUSE_S)
-    board.console.write(_END)
-    reader.until(b"OK", deadline_s, "word that code came")
+    reader = begin(board, code, deadline_s)
     printed = reader.until(_END, deadline_s, "end of the code").removesuffix(_END)
     failed = reader.until(_END, deadline_s, "end of the code's errors").removesuffix(_END)
     board.console.write(b"\x02")  # the friendly REPL again
@@ -34,6 +27,19 @@ def execute(board: Board, code: str, deadline_s: float = 10.0) -> str:
         words = failed.decode("utf-8", "replace").strip()
         raise PeerRefused(f"board {board.name}: {code.strip()[:60]!r} failed:\n  {words}")
     return printed.decode("utf-8", "replace").replace("\r\n", "\n")
+
+
+def begin(board: Board, code: str, deadline_s: float = 10.0) -> "_Reader":
+    """Has `code` run and does not wait for its end, which may never come."""
+    reader = _Reader(board)
+    enter(board, reader, deadline_s)
+    source = code.encode()
+    for start in range(0, len(source), _CHUNK):
+        board.console.write(source[start : start + _CHUNK])
+        board.sleep(_PAUSE_S)
+    board.console.write(_END)
+    reader.until(b"OK", deadline_s, "word that code came")
+    return reader
 
 
 def heap(board: Board) -> tuple[int, int]:

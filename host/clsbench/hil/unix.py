@@ -6,7 +6,9 @@ Knows `unix_board` and where its ends are; nothing of meters or tests.
 from collections.abc import Sequence
 from pathlib import Path
 
+from clsbench.device.boards import board_facts
 from clsbench.device.flash import flash
+from clsbench.device.record_flash import SECTOR
 from clsbench.errors import BadInput
 from clsbench.hil import raw_repl
 from clsbench.hil.board import (
@@ -15,6 +17,7 @@ from clsbench.hil.board import (
     NET,
     PORT,
     POWER_CUT,
+    RECORDS,
     RELAY_OBSERVER,
     UART,
     DeviceFile,
@@ -34,11 +37,12 @@ class ProcessBoard(WallTime):
 
     name = "unix"
     firmware = "unix"
-    caps = frozenset({POWER_CUT, UART, RELAY_OBSERVER, NET, FILES, INPUTS, PORT})
+    caps = frozenset({POWER_CUT, UART, RELAY_OBSERVER, NET, FILES, INPUTS, RECORDS, PORT})
     wiring = WIRING
 
     def __init__(self, workdir: Path, heap: str = "384k"):
         self._edges: dict[int, list[Edge]] = {}
+        self._records = workdir / "record.nor"
         line = PtyLine()
         self._bus = BusEnd(line)
         uarts = {WIRING.bus_uart: line.path}
@@ -69,6 +73,13 @@ class ProcessBoard(WallTime):
         boots = self._board.boots
         self._board.power_cut(off_s)
         self._board.wait_for_boot(boots + 1)
+
+    def load_records(self, image: bytes) -> None:
+        self._board.stop()
+        size = board_facts(self.firmware).record_sectors * SECTOR
+        with self._records.open("r+b") as file:  # behind it stand the settings
+            file.write(image.ljust(size, b"\xff"))
+        self._board.start()
 
     def uart(self, number: int, baud: int = 9600) -> BusEnd:
         if number != WIRING.bus_uart:
