@@ -1,5 +1,5 @@
-"""Many switchings on end: each answered, seen at the relay, recorded once, no heap lost. One run for
-all tests of the file."""
+"""Many switchings on end: each answered, seen at the relay, recorded once, no heap lost. One run
+serves all tests of the file."""
 
 import uuid as uuidlib
 from dataclasses import dataclass, field

@@ -17,6 +17,7 @@ from clsbench.hil.board import (
     FILES,
     INPUTS,
     POWER_CUT,
+    RECORDS,
     RELAY_OBSERVER,
     UART,
     VIRTUAL_TIME,
@@ -40,7 +41,7 @@ class Rp2040Board:
 
     name = "rp2040"
     firmware = FIRMWARE
-    caps = frozenset({POWER_CUT, UART, RELAY_OBSERVER, VIRTUAL_TIME, FILES, INPUTS})
+    caps = frozenset({POWER_CUT, UART, RELAY_OBSERVER, VIRTUAL_TIME, FILES, INPUTS, RECORDS})
     port: str | None = None
 
     def __init__(self, workdir: Path, image: Path):
@@ -79,6 +80,16 @@ class Rp2040Board:
         chip = self._running()
         self._cut()
         chip.run_until(chip.now_ns + off_s * 1e9)
+        chip.power_on()
+
+    def load_records(self, image: bytes) -> None:
+        facts, chip = self._facts, self._running()
+        before = facts.storage_blocks - facts.record_start  # blocks from there to the flash's end
+        self._cut()
+        chip.overwrite(
+            facts.flash_kib * 1024 - before * facts.block_size,
+            image.ljust(facts.record_sectors * facts.block_size, b"\xff"),
+        )
         chip.power_on()
 
     def _cut(self) -> None:

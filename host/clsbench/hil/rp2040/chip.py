@@ -103,6 +103,12 @@ class Chip:
         self._before_ns = self.now_ns
         self._device = None
 
+    def overwrite(self, address: int, data: bytes) -> None:
+        """Puts other content into the flash while the supply is off."""
+        flash = bytearray(self.flash)
+        flash[address : address + len(data)] = data
+        self._flash = bytes(flash)
+
     def reset(self) -> None:
         """The reset button, pressed and let go."""
         self.on_reset()
