@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from clsbench.bench.updates import SOUND, OpenLink, UpdateBench
 from clsbench.device import update as steps
+from clsbench.device.flash import flash
 from clsbench.device.records import open_record
 from clsbench.device.update_manifest import make_manifest
 from clsbench.errors import PeerRefused
@@ -143,3 +144,11 @@ async def test_steps_out_of_order_and_of_no_form_are_refused(bench):
         for message in ({2: 4}, {2: 3, 3: 0, 4: 0, 5: b"x"}, {2: 9}, {2: "x"}, {2: 1, 3: -1}):
             assert (await link.request({0: 14} | message))[2] == 12  # BAD_MESSAGE
         assert (await link.request({0: 14, 2: 1, 3: 7, 5: b"x"}))[2] == 12  # not at the end
+
+
+async def test_what_the_cable_brings_is_in_force(bench):
+    assert bench.version
+    await asyncio.to_thread(flash, bench.board.path, bench.files)
+    async with OpenLink(bench.board.path) as link:
+        state = await steps.slot_state(link)
+    assert (state.slot, state.version, state.trial) == (0, 0, 0)

@@ -17,6 +17,7 @@ from clsbench.errors import BadInput, PeerRefused
 
 OWN_FOLDER = "lib/dicamm/"  # files here that are not in the list are taken off the board
 START = "main.py"
+SLOTS = "slots"  # says which application slot is in force (firmware/slots.py)
 ARRIVING = ".new"
 CHUNK = 1536  # bytes of a file in one piece of code, 2048 as base64
 
@@ -114,6 +115,7 @@ def plan(files: Sequence[DeviceFile], there: dict[str, str]) -> Plan:
     stale = {path + ARRIVING for path in wanted} & there.keys()
     if any(path.startswith(OWN_FOLDER) for path in wanted):  # else the list brings no firmware
         stale |= {path for path in there.keys() - wanted if path.startswith(OWN_FOLDER)}
+        stale |= {SLOTS} & there.keys()  # what the cable brings is in force
     differs = {path for path, content in files if there.get(path) != _hash(content)}
     if (differs or stale) and START in wanted:
         differs.add(START)  # it is taken away first
