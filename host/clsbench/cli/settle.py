@@ -10,6 +10,7 @@ import click
 
 from clsbench.cli.settle_fleet import fleet
 from clsbench.cli.settle_sources import Choices, apply_choices, read_file, write_text
+from clsbench.cli.settle_sql import sql_tables
 from clsbench.cli.settle_stores import read_commands, read_stores, write_evidence
 from clsbench.cli.settle_text import show_by_time, show_result
 from clsbench.cli.settle_versions import keep_version, two_results
@@ -260,3 +261,4 @@ def reaction(
 
 
 settle.add_command(fleet)
+settle.add_command(sql_tables)

@@ -53,7 +53,7 @@ class FastResult:
 def settle_columns(columns: Columns) -> FastResult:
     """Settles a metering point; digits, states, qualities and findings equal to the core's."""
     frame = columns.frame
-    if not columns.plain or any(_odd(columns, own) for own in columns.series.values()):
+    if not columns.plain or any(odd_series(columns, own) for own in columns.series.values()):
         return _by_core(columns)
     course = fast_events.course_of(columns)
     findings = list(course.findings)
@@ -72,8 +72,8 @@ def settle_columns(columns: Columns) -> FastResult:
     return FastResult(frame.from_ms, course.uuids, books, in_order(findings))
 
 
-def _odd(columns: Columns, own: Series) -> bool:
-    """What this engine leaves to the core: repeats, disorder, late captures, fatal status."""
+def odd_series(columns: Columns, own: Series) -> bool:
+    """What array engines leave to the core: repeats, disorder, late captures, fatal status."""
     frame = columns.frame
     if len(own.due_ms) == 0:
         return False
