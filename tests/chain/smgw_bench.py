@@ -60,7 +60,7 @@ def smgw_config(
             "wan_source": True,
         },
     }
-    content = {name: section | changed.get(name, {}) for name, section in sections.items()}
+    content = changed | {n: section | changed.get(n, {}) for n, section in sections.items()}
     taf7 = content["taf"] | {"id": "taf7-1", "number": 7, "event_sources": [], "wan_source": False}
     tafs = [content["taf"], taf7, *(taf7 | more for more in more_tafs)]
     content |= {"emt": [content["emt"]], "lmn": [content["lmn"]], "taf": tafs}
