@@ -47,6 +47,7 @@ CODES = {
     codes.BAD_TIME: ("BAD_TIME", WARNING, "the time is not in UTC milliseconds"),
     codes.BAD_MESSAGE: ("BAD_MESSAGE", WARNING, "a field of the message is missing or wrong"),
     codes.UNKNOWN_MESSAGE: ("UNKNOWN_MESSAGE", WARNING, "the message type is unknown"),
+    codes.NOT_ALLOWED: ("NOT_ALLOWED", WARNING, "nobody may ask this over this link"),
     codes.METER_TIMEOUT: (
         "METER_TIMEOUT",
         FAULT,
@@ -163,6 +164,18 @@ CODES = {
         "the input for {event|?|" + _EVENTS + "} is quiet again",
     ),
     codes.UPDATE_REFUSED: ("UPDATE_REFUSED", WARNING, "the update was refused"),
+    codes.CHANNEL_OPEN: (
+        "CHANNEL_OPEN",
+        INFO,
+        "the channel to the aEMT is open, {by|through the gateway|by the gateway}",
+    ),
+    codes.CHANNEL_CLOSED: ("CHANNEL_CLOSED", INFO, "the channel to the aEMT is closed: {why}"),
+    codes.CHANNEL_REFUSED: (
+        "CHANNEL_REFUSED",
+        WARNING,
+        "the gateway opens no channel to the aEMT, reply {code}",
+    ),
+    codes.CHANNEL_FAILED: ("CHANNEL_FAILED", WARNING, "no channel to the aEMT: {why}"),
 }
 
 

@@ -29,6 +29,7 @@ BAD_TEXT = const(10)
 BAD_TIME = const(11)
 BAD_MESSAGE = const(12)
 UNKNOWN_MESSAGE = const(13)
+NOT_ALLOWED = const(14)
 
 # 20..39: bus and meter; the first eight in the order of proto.modbus.ERROR_NAMES
 METER_TIMEOUT = const(20)
@@ -75,6 +76,12 @@ POWER_FAIL_FOUND = const(74)
 INPUT_ACTIVE = const(75)
 INPUT_QUIET = const(76)
 UPDATE_REFUSED = const(77)
+
+# 80..89: the CLS channel
+CHANNEL_OPEN = const(80)
+CHANNEL_CLOSED = const(81)
+CHANNEL_REFUSED = const(82)
+CHANNEL_FAILED = const(83)
 
 
 def from_modbus(error):

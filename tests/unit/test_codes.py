@@ -12,7 +12,7 @@ from dicamm.metering import record
 from dicamm.proto import modbus_pdu
 
 CONSTANTS = {name: number for name, number in vars(codes).items() if name.isupper()}
-GROUPS = ((0, 0), (1, 19), (20, 39), (40, 49), (50, 59), (60, 69), (70, 79))
+GROUPS = ((0, 0), (1, 19), (20, 39), (40, 49), (50, 59), (60, 69), (70, 79), (80, 89))
 
 anything = st.one_of(
     st.none(), st.booleans(), st.integers(), st.text(), st.binary(), st.lists(st.integers())

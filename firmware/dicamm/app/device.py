@@ -32,9 +32,10 @@ INPUTS = {TAMPER: "tamper", POWER_FAIL: "power_fail"}  # event -> port, where th
 
 class Device:
     """settings: store.settings.Settings; ports: what `board.ports(settings)` gives; board: its
-    name; connect: async function () -> TLS stream to the gateway, or None without a gateway."""
+    name; connect: async function () -> TLS stream to the gateway, or None without a gateway;
+    channel: app.channel_task.ChannelTasks, or None without a CLS channel."""
 
-    def __init__(self, settings, ports, board, connect):
+    def __init__(self, settings, ports, board, connect, channel=None):
         self.settings = settings
         self.ports = ports
         self.board = board
@@ -81,6 +82,7 @@ class Device:
         self.clients = []
         self.supervisor = None
         self._connect = connect
+        self._channel = channel
 
     async def run(self):
         """Runs until the host wants the REPL; the relay is open on return, whatever happened."""
@@ -99,6 +101,8 @@ class Device:
             supervisor.add("journal", keeper.run, 10000)
             if self._connect is not None:
                 self._add_gateway(supervisor)
+            if self._channel is not None:
+                self._channel.add(self, self.link.device, supervisor)
             self._look_at_slots(supervisor)
             self.interlock.release("starting")
             await supervisor.watch(lambda: self.link.handed_over)
@@ -190,6 +194,7 @@ class BenchService:
         """Everything a person at the bench wants to see, after a garbage collection."""
         device = self._device
         gc.collect()
+        heap = {"allocated": gc.mem_alloc(), "free": gc.mem_free()}  # what follows is garbage
         now_ms = device.ports.clock.mono_ms()
         journal = device.journal
         meter = device.meter
@@ -222,7 +227,7 @@ class BenchService:
                 "ignored": device.legal_time.ignored,
                 "quarter_hours_missed": device.quarter_hours.missed,
             },
-            "heap": {"allocated": gc.mem_alloc(), "free": gc.mem_free()},
+            "heap": heap,
             "gateway": {
                 "requests": sum(client.requests for client in device.clients),
                 "failures": sum(client.failures for client in device.clients),
@@ -256,8 +261,10 @@ class BenchService:
         journal = self._device.journal
         found = 0
         for seq in range(max(first, journal.oldest, 1), journal.newest + 1):
+            if found == count:
+                return
             sealed = journal.read(seq)
-            if sealed is not None and found < count:
+            if sealed is not None:
                 found += 1
                 yield seq, sealed
 

@@ -47,7 +47,8 @@ def _device():
 
     try:
         settings = load(board.SETTINGS, board.settings_flash())
-        device = Device(settings, board.ports(settings), board.NAME, _gateway(settings))
+        ways = (_gateway(settings), _channel(settings))
+        device = Device(settings, board.ports(settings), board.NAME, *ways)
         settings.forget_files()
         return device
     except SettingsError as error:
@@ -63,6 +64,14 @@ def _forget(package, names):
         if sys.modules.pop(package + "." + name, None) is not None:
             delattr(sys.modules[package], name)
     gc.collect()
+
+
+def _channel(settings):
+    if not settings.channel:
+        return None
+    from dicamm.app.channel_task import prepared  # here: few boards have one
+
+    return prepared(settings)
 
 
 def _gateway(settings):

@@ -32,19 +32,20 @@ async def connect(host, port, context, server_name):
     raw = socket.socket(address[0], address[1], address[2])
     stream = None
     try:
-        await _reach(raw, address[-1])
+        await reach(raw, address[-1])
         wrapped = context.wrap_socket(
             raw, server_hostname=server_name, do_handshake_on_connect=False
         )
-        stream = _TlsStream(wrapped, raw)
+        stream = TlsStream(wrapped, raw)
     finally:  # refused, or given up by the caller: a board has few sockets, and no one else closes
         if stream is None:
             raw.close()
     return stream
 
 
-class _TlsStream(asyncio.StreamReader):
-    """MicroPython's TLS socket, closed after an error, leaves the one under it open."""
+class TlsStream(asyncio.StreamReader):
+    """wrapped: TLS on `raw`. MicroPython's TLS socket, closed after an error, leaves the one under
+    it open."""
 
     def __init__(self, wrapped, raw):
         super().__init__(wrapped)
@@ -57,7 +58,8 @@ class _TlsStream(asyncio.StreamReader):
             self._raw.close()
 
 
-async def _reach(raw, address):
+async def reach(raw, address):
+    """Connects a socket, Nagle's algorithm off. Raises OSError."""
     raw.setblocking(False)
     try:
         raw.connect(address)

@@ -39,7 +39,7 @@ class BenchLink:
 
     def __init__(self, console, device):
         self._console = console
-        self._device = device
+        self.device = device
         self._receiver = link_frame.LinkReceiver()
         self._buffer = bytearray(128)
         self.attached = False
@@ -70,7 +70,7 @@ class BenchLink:
     def send_log(self, entry):
         """Passes a log entry on while a host is attached."""
         if self.attached:
-            self._send({_TYPE: LOG, 2: entry[0], 3: entry[1], 4: list(entry[2:])})
+            self.send({_TYPE: LOG, 2: entry[0], 3: entry[1], 4: list(entry[2:])})
 
     async def _take(self, payload):
         try:
@@ -81,54 +81,57 @@ class BenchLink:
         if not isinstance(message, dict) or not _is_count(message.get(_ID)):
             self.malformed += 1
             return
-        await self._serve(message.get(_TYPE), message[_ID], message)
+        await self.serve(message.get(_TYPE), message[_ID], message)
 
-    async def _serve(self, kind, number, message):
+    async def serve(self, kind, number, message):
+        """Does what a request asks and answers it; its kind and number are known."""
         if kind == HELLO:
             self.attached = True
-            self._send({_TYPE: HELLO, _ID: number, 2: self._device.hello()})
+            self.send({_TYPE: HELLO, _ID: number, 2: self.device.hello()})
         elif kind == STATUS:
-            self._send({_TYPE: STATUS, _ID: number, 2: self._device.status()})
+            self.send({_TYPE: STATUS, _ID: number, 2: self.device.status()})
         elif kind == COMMAND:
-            self._answer(number, await self._command(message))
+            self.answer(number, await self._command(message))
         elif kind == TIME:
-            self._answer(number, self._set_time(message.get(2), message.get(3)))
+            self.answer(number, self._set_time(message.get(2), message.get(3)))
         elif kind == ACKNOWLEDGE:
-            self._answer(number, self._acknowledge(message.get(2), message.get(3)))
+            self.answer(number, self._acknowledge(message.get(2), message.get(3, [])))
         elif kind == RECORDS:
-            self._answer(number, self._records(message.get(2), message.get(3)))
+            self.answer(number, self._records(message.get(2), message.get(3)))
         elif kind == LOGS:
-            self._answer(number, self._logs())
+            self.answer(number, self._logs())
         elif kind == DETACH:
             self.attached = False
-            self._answer(number, Answer(0))
+            self.answer(number, Answer(0))
         elif kind == HAND_OVER:
-            self._answer(number, Answer(0))
+            self.answer(number, Answer(0))
             self.handed_over = True
         elif kind == UPDATE:
-            reply = await self._device.update(message)
+            reply = await self.device.update(message)
             reply[_TYPE], reply[_ID] = UPDATE, number
-            self._send(reply)
+            self.send(reply)
         else:
-            self._answer(number, Answer(codes.UNKNOWN_MESSAGE))
+            self.answer(number, Answer(codes.UNKNOWN_MESSAGE))
 
     async def _command(self, message):
         command, code = parse(message.get(2), message.get(3), message.get(4), message.get(5))
         if code:
             return Answer(code)
-        return await self._device.command(command)
+        return await self.device.command(command)
 
     def _set_time(self, utc_ms, bound_ms):
         if not is_utc_ms(utc_ms) or not is_utc_ms(bound_ms):
             return Answer(codes.BAD_TIME)
-        self._device.set_time(utc_ms, bound_ms)
+        self.device.set_time(utc_ms, bound_ms)
         return Answer(0)
 
     def _acknowledge(self, seq, lacking):
-        mark = self._device.acknowledge(seq) if _is_count(seq) else None
+        mark = self.device.acknowledge(seq) if _is_count(seq) else None
         if mark is None:
             return Answer(codes.BAD_MESSAGE)
-        for run in lacking or ():
+        if not isinstance(lacking, list):
+            return Answer(codes.BAD_MESSAGE)
+        for run in lacking:
             if not (
                 isinstance(run, list) and len(run) == 2 and _is_count(run[0]) and _is_count(run[1])
             ):
@@ -143,20 +146,22 @@ class BenchLink:
 
     def _send_records(self, first, count):
         last = None
-        for seq, sealed in self._device.records(first, min(count, MAX_RECORDS)):
-            self._send({_TYPE: RECORD, 2: seq, 3: sealed})
+        for seq, sealed in self.device.records(first, min(count, MAX_RECORDS)):
+            self.send({_TYPE: RECORD, 2: seq, 3: sealed})
             last = seq
         return last
 
     def _logs(self):
-        for entry in self._device.logs():
-            self._send({_TYPE: LOG, 2: entry[0], 3: entry[1], 4: list(entry[2:])})
+        for entry in self.device.logs():
+            self.send({_TYPE: LOG, 2: entry[0], 3: entry[1], 4: list(entry[2:])})
         return Answer(0)
 
-    def _answer(self, number, answer):
-        self._send({_TYPE: ANSWER, _ID: number, 2: answer.code, 3: answer.seq, 4: answer.text})
+    def answer(self, number, answer):
+        """Sends an Answer to the request of this number."""
+        self.send({_TYPE: ANSWER, _ID: number, 2: answer.code, 3: answer.seq, 4: answer.text})
 
-    def _send(self, message):
+    def send(self, message):
+        """Sends one message."""
         self._console.send(link_frame.encode(cbor.encode(message)))
 
 

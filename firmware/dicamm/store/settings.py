@@ -30,6 +30,7 @@ KEYS = {
     "gateway_host": (str, ""),  # empty: no gateway, bench link only
     "gateway_port": (int, 0),
     "gateway_name": (str, ""),
+    "channel": (dict, {}),  # the CLS channel: see app.channel_task; empty: none
 }
 
 CONFIG = "config.json"

@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from clsbench.bench.channel import device_setting, free_port
 from clsbench.bench.configs import Names, emt_toml, gwa_toml, smgw_toml
 from clsbench.bench.plant import BenchPlant
 from clsbench.bench.roles import RoleProcess
@@ -25,7 +26,8 @@ from clsbench.pki.layout import Pki
 @dataclass
 class ChainOptions:
     """speed: bench seconds per second. scenario, capture: see `BenchPlant`. heap: of the board's
-    interpreter. paced False: the buses do not keep their baud rate (for soak tests)."""
+    interpreter. paced False: the buses do not keep their baud rate (for soak tests). channel:
+    who opens the CLS channel, see `bench.channel`; "": commands go through the gateway."""
 
     speed: int = 1
     scenario: str = "plant"
@@ -34,6 +36,7 @@ class ChainOptions:
     paced: bool = True
     device: dict[str, object] | None = None
     env: dict[str, str] | None = None  # of the board's interpreter
+    channel: str = ""
 
 
 class Chain:
@@ -57,6 +60,7 @@ class Chain:
         self.clock = clock or BenchClock(speed=options.speed)
         self.events = EventLog(events_path, self.clock, "bench")
         self.roles: dict[str, RoleProcess] = {}
+        self.box_port = free_port()  # where the box waits for the gateway, if it does
         work.mkdir(parents=True, exist_ok=True)
         self._sockets = Path(tempfile.mkdtemp(prefix="clsbench-"))
         self.operator_socket = str(self._sockets / "emt")
@@ -131,7 +135,7 @@ class Chain:
             gateway_host="127.0.0.1" if gateway else "",
             gateway_port=self.han_port(),
             gateway_name=f"{self.names.smgw.lower()}.sm",
-            extra=self.options.device or {},
+            extra=device_setting(self) | (self.options.device or {}),
         )
         firmware = build_firmware("unix", self.work / "firmware")
         flash(self.board.path, firmware + device_files(device, self.pki, self.key_file))

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clsbench.bench import channel
+
 if TYPE_CHECKING:
     from clsbench.bench.chain import Chain
 
@@ -54,6 +56,7 @@ def emt_toml(chain: Chain, ports: dict[str, int]) -> str:
         "smgw_id": names.smgw,
         "key_file": str(chain.key_file),
         "taf_profile": names.taf16,
+        **channel.box_entry(chain),
     }
     foreign = {"cls_id": names.foreign_cls, "smgw_id": names.smgw, "taf_profile": names.taf16}
     return toml_text(
@@ -63,6 +66,7 @@ def emt_toml(chain: Chain, ports: dict[str, int]) -> str:
             ("[channel]", {"port": ports.get("channel", 0)}),
             ("[delivery]", {"port": ports.get("delivery", 0)}),
             ("[gwa]", {"name": names.gwa, "service_port": chain.roles["gwa"].ports["service"]}),
+            *channel.emt_tables(chain, ports),
             ("[[cls]]", own),
             ("[[cls]]", foreign),
         ]
@@ -121,6 +125,7 @@ def smgw_toml(chain: Chain, ports: dict[str, int]) -> str:
             ),
             ("[[taf]]", {"id": names.taf7, "number": 7, **taf}),
             ("[[cls]]", {"cls_id": names.cls}),
+            *channel.smgw_tables(chain, ports),
         ]
     )
 

@@ -19,7 +19,7 @@ from clsbench.errors import BadInput, EnvironmentProblem
 from clsbench.paths import firmware_dir
 
 PACKAGE_HOME = "lib"  # where mip puts packages too
-BY_SETTING = ("gateway", "sign")  # slices that a key of config.json asks for
+BY_SETTING = ("gateway", "channel", "sign")  # slices that a key of config.json asks for
 
 DeviceFile = tuple[str, bytes]
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from clsbench.errors import PeerRefused
 
 VERSION = 1
-DEVICE_OPEN, EMT_OPEN = 14, 15
+DEVICE_OPEN, EMT_OPEN = 15, 16
 NONCE_BYTES = 16
 MAX_MESSAGE = 1024  # bytes in one envelope
 
