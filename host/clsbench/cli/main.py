@@ -16,6 +16,7 @@ _COMMANDS = {
     "demo": "clsbench.cli.demo:demo",
     "doctor": "clsbench.cli.doctor:doctor",
     "emt": "clsbench.cli.emt:emt",
+    "flash": "clsbench.cli.flash:flash",
     "gwa": "clsbench.cli.gwa:gwa",
     "load": "clsbench.cli.load:load",
     "log": "clsbench.cli.board:log",
@@ -29,6 +30,7 @@ _COMMANDS = {
     "switch": "clsbench.cli.board:switch",
     "time": "clsbench.cli.board:time",
     "update": "clsbench.cli.update:update",
+    "unflash": "clsbench.cli.flash:unflash",
     "verify": "clsbench.cli.verify:verify",
 }
 

@@ -6,14 +6,16 @@ whole storage that holds nothing but a boot.py, so small that it lies inside the
 and is never written again. That boot.py mounts the file system that everybody sees, which starts
 behind it and ends before the records.
 
-Knows blocks and what runs on the device; opens no port.
+Knows blocks and what runs on the device; nothing of the firmware.
 """
 
+import ast
 import importlib
 from collections.abc import Sequence
 from typing import Any
 
 from clsbench.device.boards import BoardFacts
+from clsbench.device.repl import RawRepl
 from clsbench.errors import BadInput, EnvironmentProblem
 
 MOUNT_BLOCKS = 2  # a littlefs keeps its root in blocks 0 and 1
@@ -91,21 +93,93 @@ vfs.mount(vfs.VfsLfs2(i, progsize={program}), "/")
 print("laid out")
 """
 
-# runs on the device: what lies where, without writing
+# runs on the device: the file system alone, behind a mount block of ours that is there already
+_MAKE_FILES = """
+import rp2, vfs
+b = rp2.Flash()
+try:
+    with vfs.VfsLfs2(b, progsize={program}).open("/boot.py", "r") as f:
+        f = f.read()
+except OSError:
+    f = ""
+if f == {script!r}:
+    i = rp2.Flash(start={start}, len={size})
+    vfs.VfsLfs2.mkfs(i, progsize={program})
+    vfs.mount(vfs.VfsLfs2(i, progsize={program}), "/")
+    print("laid out")
+else:
+    print("other" if "rp2.Flash(start=" in f else "none")
+"""
+
+# runs on the device: block size, blocks and names of the file system at "/", writing nothing
 _LOOK = """
 import os
 try:
     s = os.statvfs("/")
-    print("fs", s[0], s[2], s[3], *[n for n in os.listdir("/")])
+    print(s[0], s[2])
+    print(repr(os.listdir("/")))
 except OSError:
-    print("fs 0 0 0")
+    print("0 0")
+    print("[]")
 """
+
+# names that a flashing by this program leaves
+OURS = {"boot.py", "main.py", "slots.py", "slots", "board.mpy", "lib", "b", "config.json"}
+
+FINE, STOCK, LOST = "fine", "stock", "lost"
+
+
+def look(repl: RawRepl, facts: BoardFacts) -> tuple[str, list[str]]:
+    """FINE, STOCK (the file system fills the storage) or LOST (none is mounted), and the names
+    of foreign files in its root.
+
+    Raises BadInput where the storage is laid out in a way that this program does not make: it
+    would not know where records are.
+    """
+    numbers, names = repl.run(_LOOK).strip().splitlines()
+    block_size, blocks = map(int, numbers.split())
+    foreign = sorted(set(ast.literal_eval(names)) - OURS)
+    if blocks == 0:
+        return LOST, []
+    if block_size == facts.block_size and blocks == facts.fs_blocks:
+        return FINE, foreign
+    if blocks == facts.storage_blocks:
+        return STOCK, foreign
+    raise _unknown(
+        repl.port,
+        f"its file system has {blocks} blocks of {block_size}; {facts.name} has "
+        f"{facts.fs_blocks} beside records, a stock image {facts.storage_blocks}",
+    )
+
+
+def _unknown(port: str, why: str) -> BadInput:
+    return BadInput(
+        f"board on {port}: {why}.\n"
+        "  Was it laid out by another version? Export its records, then start anew with:\n"
+        f"  clsbench unflash --all --port {port}"
+    )
+
+
+def lay_out(repl: RawRepl, facts: BoardFacts, state: str) -> None:
+    """Makes the layout after `look` said STOCK or LOST; files are gone then, records of a board
+    that had the layout are not. Raises PeerRefused."""
+    if state == LOST:
+        answer = repl.run(_formatted(_MAKE_FILES, facts), timeout_s=60.0).strip()
+        if answer == "laid out":
+            return
+        if answer == "other":
+            raise _unknown(repl.port, "its mount block is of another version")
+    repl.run(lay_out_code(facts), timeout_s=60.0)
 
 
 def lay_out_code(facts: BoardFacts) -> str:
     """What makes the layout on a device, losing all files there. Prints `laid out`."""
     check_layout(facts)
-    return _LAY_OUT.format(
+    return _formatted(_LAY_OUT, facts)
+
+
+def _formatted(code: str, facts: BoardFacts) -> str:
+    return code.format(
         blocks=facts.storage_blocks,
         start=MOUNT_BLOCKS * facts.block_size,
         size=facts.fs_blocks * facts.block_size,
