@@ -13,12 +13,7 @@ from dicamm import codes
 from dicamm.app.delivery_task import Backoff
 from dicamm.drivers import channel_net, net
 from dicamm.link import channel
-from dicamm.link.socks import (
-    REFUSED_MIN_MS,
-    REFUSED_MORE_MS,
-    SocksRefused,
-    connect_request,
-)
+from dicamm.link.socks import SocksRefused, connect_request, refused_pause_ms
 from dicamm.store.configuration import SettingsError
 
 OPEN_MS = 30000  # for a connection with everything that opens it (real time, as all here)
@@ -83,7 +78,7 @@ class ChannelTasks:
                 opened = await asyncio.wait_for_ms(self._open(), OPEN_MS)
             except SocksRefused as refused:
                 self._note(codes.CHANNEL_REFUSED, refused.code)
-                await _pause(REFUSED_MIN_MS + REFUSED_MORE_MS * _jitter() // 255, alive)
+                await _pause(refused_pause_ms(_jitter()), alive)
                 continue
             except _BROKEN as error:
                 self._note(codes.CHANNEL_FAILED, repr(error)[:40])

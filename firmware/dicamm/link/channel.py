@@ -144,5 +144,5 @@ class Channel(BenchLink):
         if isinstance(runs, list):  # a few now; what it lacks beyond it asks for again
             del runs[1:]
             for run in runs:
-                if isinstance(run, list) and len(run) == 2 and type(run[0]) is int:
-                    run[1] = min(run[1], run[0] + AT_ONCE - 1) if type(run[1]) is int else None
+                if isinstance(run, list) and len(run) == 2 and type(run[0]) is type(run[1]) is int:
+                    run[1] = min(run[1], run[0] + AT_ONCE - 1)

@@ -9,8 +9,6 @@ import io
 
 GREETING = b"\x05\x01\x06"  # version 5, one method: TLS
 CHOSEN = b"\x05\x06"
-REFUSED_MIN_MS = 5000  # after a refusal the next try waits so long, and by chance up to
-REFUSED_MORE_MS = 55000  # this much more
 
 _POLL = 3  # MicroPython's stream requests
 _CLOSE = 4
@@ -35,6 +33,11 @@ def connect_request(name):
     if not 0 < len(data) < 64 or [byte for byte in data if byte not in good]:
         raise ValueError("channel_name: 1 to 63 of 0-9 a-z - .")
     return b"\x05\x01\x00\x03" + bytes((len(data),)) + data + b"\x00\x00"
+
+
+def refused_pause_ms(chance):
+    """How long the next try waits after a refusal: 5 s to 60 s. chance: a random byte."""
+    return 5000 + 55000 * chance // 255
 
 
 async def take_reply(stream):

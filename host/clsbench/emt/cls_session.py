@@ -144,7 +144,7 @@ class ClsSession:
         future = self._waiting.get(message.get(1, 0))
         if future is not None and not future.done():
             future.set_result(message)
-        elif message.get(0) == ANSWER and self._unasked():
+        if message.get(0) == ANSWER and self._unasked():
             self._send_unasked(self._holding_message())  # more is missing
 
     def _unasked(self) -> list[int]:
