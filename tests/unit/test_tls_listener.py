@@ -40,6 +40,26 @@ async def test_device_of_the_han_is_named_in_the_form_printed_on_it(pki: Pki):
         writer.close()
 
 
+async def test_neither_side_waits_for_acknowledgements_before_it_sends(pki: Pki):
+    served = []
+
+    class Served(asyncio.Protocol):
+        def connection_made(self, transport):
+            served.append(transport)
+
+    listener = TlsListener(gwa_service(pki), lambda peer: Served(), lambda *told: None)
+    port = await listener.start(HOST, 0)
+    client = wan_client(pki.smgw.tls, pki.wan_trust)
+    transport, _ = await open_tls(HOST, port, client, "GWA", None, asyncio.Protocol)
+    while not served:
+        await asyncio.sleep(0.01)
+    for each in (transport, served[0]):
+        sock = each.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    transport.close()
+    await listener.close()
+
+
 async def test_silent_client_is_refused_in_time(pki: Pki):
     async with running(gwa_service(pki), "SMGW", handshake_timeout_s=0.2) as service:
         reader, writer = await asyncio.open_connection(HOST, service.port)

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 HOME = Path(__file__).parent
-SCRIPTS = ("modbus", "meter_server", "sml", "mbus", "record", "seal", "sessions")
+SCRIPTS = ("modbus", "meter_server", "sml", "mbus", "record", "seal", "sessions", "proxy")
 MISSED, MISSING = 1, 3
 
 

@@ -10,6 +10,7 @@ Exit codes: 0 all bars hold, 1 one is missed, 3 something to measure with is mis
 
 import argparse
 import asyncio
+import ssl
 import statistics
 import subprocess
 import sys
@@ -76,6 +77,8 @@ class Side:
         made = [LoadBox(cls_id) for cls_id in cls_ids]
         trust, name = population.pki.han_trust, population.pki.smgw_id
         contexts = [han_client(population.pki.cls(box.cls_id), trust) for box in made]
+        for context in contexts:
+            context.maximum_version = ssl.TLSVersion.TLSv1_2  # as a board has it
         pairs = list(zip(made, contexts))
 
         async def connect(pair: tuple) -> None:

@@ -10,7 +10,7 @@ import ssl
 import sys
 from pathlib import Path
 
-from clsbench.net.tls import HAN_CURVE, SUITES
+from clsbench.net.tls_policy import SUITES_12
 from clsbench.pki.layout import Pki
 
 
@@ -32,8 +32,8 @@ def context(pki: Pki) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = made.maximum_version = ssl.TLSVersion.TLSv1_2
     made.verify_mode = ssl.CERT_REQUIRED
-    made.set_ciphers(":".join(SUITES))
-    made.set_ecdh_curve(HAN_CURVE)
+    made.set_ciphers(":".join(SUITES_12))
+    made.set_ecdh_curve("prime256v1")
     made.options |= ssl.OP_NO_TICKET
     made.load_verify_locations(pki.han_trust)
     made.load_cert_chain(pki.smgw_han.cert, pki.smgw_han.key)

@@ -40,7 +40,7 @@ BROKEN = {
     "time": "",  # nobody tells it the time
 }
 _INIT = "lib/dicamm/__init__.mpy"
-_CUT_SPAN_S = 4.5  # from the begin of an update: most have not come to their end
+_CUT_SPANS_S = (0.7, 4.5)  # from the begin of an update: while it is staged, or on trial
 _RESOLVED_S = 60.0
 
 
@@ -143,7 +143,7 @@ class UpdateBench:
         self.course.records = len(found)
 
     async def _cut(self) -> None:
-        await asyncio.sleep(self.chance.random() * _CUT_SPAN_S)
+        await asyncio.sleep(self.chance.random() * self.chance.choice(_CUT_SPANS_S))
         self.course.cuts += 1
         await asyncio.to_thread(self.board.power_cut)
 
