@@ -63,9 +63,9 @@ def test_columns_of_a_file_settle_as_before_it(tmp_path):
         assert shares(before, one) == shares(after, two)
 
 
-@given(st.integers(0, 2**48), st.integers(0, 20))
-@settings(max_examples=80, deadline=None)
-def test_a_late_reading_gives_what_the_whole_point_gives(seed, row):
+@given(st.integers(0, 2**48), st.integers(0, 20), st.booleans())
+@settings(max_examples=120, deadline=None)
+def test_a_late_reading_gives_what_the_whole_point_gives(seed, row, knows_the_course):
     columns = columns_of(read_point(random_point(Random(seed))["input"]))
     if not columns.plain:
         return
@@ -74,7 +74,9 @@ def test_a_late_reading_gives_what_the_whole_point_gives(seed, row):
         own = columns.series[book.direction]
         if len(own.due_ms) == 0 or whole.by_core is not None:
             continue
-        late = settle_late(columns, book.direction, int(own.due_ms[row % len(own.due_ms)]))
+        due_ms = int(own.due_ms[row % len(own.due_ms)])
+        course = whole.course if knows_the_course else None
+        late = settle_late(columns, book.direction, due_ms, course)
         (part,) = late.books
         first = (late.from_ms - whole.from_ms) // QUARTER_MS
         last = first + len(part.total)

@@ -11,8 +11,6 @@ import click
 from clsbench.cli.settle_fleet import fleet
 from clsbench.cli.settle_sources import Choices, apply_choices, read_file, write_text
 from clsbench.cli.settle_sql import sql_tables
-from clsbench.cli.settle_stores import read_commands, read_stores, write_evidence
-from clsbench.cli.settle_text import show_by_time, show_result
 from clsbench.cli.settle_versions import keep_version, two_results
 from clsbench.errors import BadInput
 from clsbench.settlement.by_time import misbooked
@@ -90,6 +88,8 @@ def load(
     choices = Choices(from_text, to_text, groups, policies)
     if path is not None:
         return apply_choices(read_file(path), choices)
+    from clsbench.cli.settle_stores import read_stores
+
     body = read_stores(url or "", witness, sources)
     return apply_choices({"schema": 1, "input": body}, choices)
 
@@ -124,6 +124,8 @@ def run(
     FILE: a settlement document (JSON), readings and events (CSV, Parquet), or an AR 2418-6 XML.
     --db: the data base of an aEMT or an SMGW instead.
     """
+    from clsbench.cli.settle_text import show_by_time, show_result
+
     document = load(path, **options)
     result = settle_document(document)
     drawable = result["mode"] == "sections"
@@ -163,6 +165,8 @@ def explain(what: str, path: Path | None, as_json: bool, out: Path | None, **opt
     document = load(path, sources=sources, **options)
     told = explain_number(settle_point(read_point(input_of(document))), what, sources)
     if out is not None:
+        from clsbench.cli.settle_stores import write_evidence
+
         told["files"] = write_evidence(out, told, sources)
     if as_json:
         click.echo(json.dumps(told, ensure_ascii=False))
@@ -243,6 +247,8 @@ def reaction(
 
     Judged from mean power before and behind it; exit code 1 where it did not obey.
     """
+    from clsbench.cli.settle_stores import read_commands
+
     settled = settle_point(read_point(input_of(load(path, **options))))
     given = {
         (one["uuid"], one["action"]): one["event_ms"]

@@ -206,6 +206,8 @@ def _run(paths: list[Path], out: Path, jobs: int) -> Tally:
     from rich.console import Console
     from rich.progress import Progress
 
+    import clsbench.settlement.fast  # once, before the processes part  # noqa: F401
+
     whole = Tally()
     with (
         Progress(console=Console(stderr=True)) as progress,

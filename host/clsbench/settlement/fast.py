@@ -41,21 +41,28 @@ class FastBook:
 
 @dataclass(slots=True)
 class FastResult:
-    """What the engine made of a point. by_core: it was settled by the core as a whole."""
+    """What the engine made of a point. by_core: it was settled by the core as a whole.
+
+    course: of its transactions, for `settle_late`.
+    """
 
     from_ms: int
     uuids: list[str]
     books: list[FastBook]
     findings: list[Finding]
     by_core: Settled | None = None
+    course: Course | None = None
 
 
-def settle_columns(columns: Columns) -> FastResult:
-    """Settles a metering point; digits, states, qualities and findings equal to the core's."""
+def settle_columns(columns: Columns, course: Course | None = None) -> FastResult:
+    """Settles a metering point; digits, states, qualities and findings equal to the core's.
+
+    course: of the same events, where it is known already.
+    """
     frame = columns.frame
     if not columns.plain or any(odd_series(columns, own) for own in columns.series.values()):
         return _by_core(columns)
-    course = fast_events.course_of(columns)
+    course = course or fast_events.course_of(columns)
     findings = list(course.findings)
     books = []
     for name in frame.directions:
@@ -69,7 +76,7 @@ def settle_columns(columns: Columns) -> FastResult:
             findings.append(Finding("missing_boundary", at_ms, direction=name))
         energies = fast_events.energies(columns, name, course, cuts)
         books.append(_share(name, grid, cuts, course, energies))
-    return FastResult(frame.from_ms, course.uuids, books, in_order(findings))
+    return FastResult(frame.from_ms, course.uuids, books, in_order(findings), None, course)
 
 
 def odd_series(columns: Columns, own: Series) -> bool:

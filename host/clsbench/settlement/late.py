@@ -10,15 +10,19 @@ import numpy as np  # pyright: ignore[reportMissingImports]
 
 from clsbench.settlement.columns import Columns, Series
 from clsbench.settlement.fast import FastResult, settle_columns
-from clsbench.settlement.times import QUARTER_MS
+from clsbench.settlement.fast_events import Course
+from clsbench.settlement.times import DAY_MS, QUARTER_MS
 
 
-def settle_late(columns: Columns, direction: str, due_ms: int) -> FastResult:
+def settle_late(
+    columns: Columns, direction: str, due_ms: int, course: Course | None = None
+) -> FastResult:
     """The quarter hours a reading due at `due_ms` can change; columns already hold it.
 
     Readings are taken from as far around as a substitute's anchors may lie; events all, as their
-    history does not end at a window's edge. Energies of transactions hold where both their events
-    lie among these quarter hours.
+    history does not end at a window's edge. course: of the point's last result, which spares
+    pairing its records anew; only those within a day are then held against readings. Energies of
+    transactions hold where both their events lie among these quarter hours.
     """
     policy = columns.frame.policy
     reach = policy.substitute_max_ms if policy.substitute == "linear" else 0
@@ -29,8 +33,25 @@ def settle_late(columns: Columns, direction: str, due_ms: int) -> FastResult:
         name: _between(own, low, high) for name, own in columns.series.items() if name == direction
     }
     frame = replace(columns.frame, from_ms=low, to_ms=high, directions=(direction,))
-    result = settle_columns(replace(columns, frame=frame, series=series))
+    near = None if course is None else _near(course, low - DAY_MS, high + DAY_MS)
+    result = settle_columns(replace(columns, frame=frame, series=series), near)
     return _trimmed(result, max(low, due_ms - reach), min(high, due_ms + reach))
+
+
+def _near(course: Course, low: int, high: int) -> Course:
+    """The course with the records of a doubtful history cut down to an interval."""
+    history, point = course.history, course.point
+    if history is None or point is None:
+        return course
+    switching = [each for each in history.switching if low <= each[0] <= high]
+    uuids = {event.uuid for _at_ms, event in switching}
+    transactions = {u: one for u, one in history.transactions.items() if u in uuids}
+    events = tuple(event for event in point.events if low <= event.t_ms <= high)
+    return replace(
+        course,
+        history=replace(history, switching=switching, transactions=transactions),
+        point=replace(point, events=events),
+    )
 
 
 def _trimmed(result: FastResult, low: int, high: int) -> FastResult:
