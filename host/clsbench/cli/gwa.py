@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from clsbench.cli.gwa_admin import COMMANDS
 from clsbench.cli.gwa_wake import wake
 from clsbench.gwa.config import GwaConfig
 from clsbench.gwa.service import GwaService
@@ -13,7 +14,7 @@ from clsbench.roleconfig import load_config, log_to_stderr, run_until_signal
 
 @click.group()
 def gwa() -> None:
-    """Gateway administrator: management connections and channel orders."""
+    """Gateway administrator: management connections, profiles, channel orders."""
 
 
 @gwa.command()
@@ -26,7 +27,8 @@ def serve(config: Path) -> None:
     asyncio.run(_serve(load_config(config, GwaConfig)))
 
 
-gwa.add_command(wake)
+for each in (wake, *COMMANDS):
+    gwa.add_command(each)
 
 
 async def _serve(config: GwaConfig) -> None:

@@ -16,13 +16,13 @@ def show_status(found: dict[str, Any]) -> None:
     running = "running" if found["running"] else "not running"
     print(f"{found['smgw_id'] or 'gateway without a name yet'}: {running}, {found['state_dir']}")
     print(f"{found['meters']} meters, {found['undelivered']} deliveries waiting")
-    _table(("profile", "records", "last number"), (list(r.values()) for r in found["records"]))
-    _table(("log", "first", "last"), (list(entry.values()) for entry in found["logs"]))
+    show_table(("profile", "records", "last number"), (list(r.values()) for r in found["records"]))
+    show_table(("log", "first", "last"), (list(entry.values()) for entry in found["logs"]))
 
 
 def show_meters(found: list[dict[str, Any]]) -> None:
     """Of `clsbench smgw meters`."""
-    _table(
+    show_table(
         ("meter", "period", "line", "register", "value", "captured"),
         (
             (
@@ -41,7 +41,7 @@ def show_meters(found: list[dict[str, Any]]) -> None:
 
 def show_profiles(found: list[dict[str, Any]]) -> None:
     """Of `clsbench smgw profiles`."""
-    _table(
+    show_table(
         ("kind", "name", "version", "state", "TAF", "for"),
         (
             (
@@ -59,7 +59,7 @@ def show_profiles(found: list[dict[str, Any]]) -> None:
 
 def show_readings(found: list[dict[str, Any]]) -> None:
     """Of `clsbench smgw readings`."""
-    _table(
+    show_table(
         ("meter", "due", "captured", "register", "value", "PTB", "status", "says"),
         (
             (
@@ -79,7 +79,7 @@ def show_readings(found: list[dict[str, Any]]) -> None:
 
 def show_derived(found: list[dict[str, Any]]) -> None:
     """Of `clsbench smgw readings --profile`."""
-    _table(
+    show_table(
         ("from", "to", "register", "value", "PTB"),
         ((row["start"], row["end"], row["obis"], _value(row), row["ptb"]) for row in found),
     )
@@ -87,7 +87,7 @@ def show_derived(found: list[dict[str, Any]]) -> None:
 
 def show_log(found: list[dict[str, Any]]) -> None:
     """Of `clsbench smgw log`."""
-    _table(
+    show_table(
         ("no.", "time", "level", "event", "outcome", "subject", "message"),
         (
             (
@@ -116,7 +116,8 @@ def _value(row: dict[str, Any]) -> str:
     return f"{text} {_UNITS.get(row['unit'], row['unit'])}"
 
 
-def _table(head: tuple[str, ...], rows: Iterable[Iterable[Any]]) -> None:
+def show_table(head: tuple[str, ...], rows: Iterable[Iterable[Any]]) -> None:
+    """A table; not narrowed where it is not for a terminal."""
     table = Table(*head)
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))

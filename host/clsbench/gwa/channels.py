@@ -139,7 +139,9 @@ class ChannelOrders:
             return Verdict(504, str(error))
         if answer.status in (200, 204):
             return Verdict(200)
-        return Verdict(answer.status, f"SMGW {smgw_id}: {answer.error_text()}")
+        # to the orderer 404 means that the gateway is away, which passes
+        status = 403 if answer.status == 404 else answer.status
+        return Verdict(status, f"SMGW {smgw_id}: {answer.error_text()}")
 
     def _not_allowed(self, smgw_id: str, emt_id: str) -> Verdict | None:
         if not self._config.administers(smgw_id):

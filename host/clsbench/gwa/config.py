@@ -1,16 +1,22 @@
 """The GWA's configuration file: whom it administers and who may ask for a channel."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from clsbench.gwa.time_server import TimeSection
+from clsbench.net.operator import short_path
 from clsbench.roleconfig import Endpoint, FilePath, FileText, PkiDir, Strict
 
 
 class GwaSection(Strict):
-    """`name`: as in the certificate `<name>.GWA`. `state_dir`: keeps the standing connects."""
+    """`name`: as in the certificate `<name>.GWA`. `state_dir`: keeps the standing connects and the
+    log of acts. `operator_socket`: a short path, mode 0600; "" for none.
+    """
 
     name: str = Field(min_length=1)
     state_dir: FilePath
+    operator_socket: Annotated[FileText, AfterValidator(short_path)] = ""
     event_log: FileText = ""
     clock: str = ""
 

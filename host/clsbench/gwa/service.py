@@ -14,9 +14,12 @@ from aiohttp import web
 from clsbench.clock import BenchClock
 from clsbench.errors import BadInput, PeerRefused
 from clsbench.eventlog import EventLog
+from clsbench.gwa.acts import FILE_NAME, Acts
+from clsbench.gwa.administration import Administration
 from clsbench.gwa.channels import ChannelOrders
 from clsbench.gwa.config import GwaConfig
 from clsbench.gwa.connects import StandingConnects
+from clsbench.gwa.operator_api import OperatorApi
 from clsbench.gwa.proxies import ORDER_PATH, ProxyOrders
 from clsbench.gwa.time_server import TimeServer
 from clsbench.net.listener import TlsListener
@@ -39,10 +42,16 @@ class GwaService:
         self._config = config
         clock = BenchClock.from_spec(config.gwa.clock)
         self._events = EventLog(config.gwa.event_log or None, clock, f"gwa-{config.gwa.name}")
-        standing = StandingConnects(state_dir(config.gwa.state_dir) / "connects.json")
+        folder = state_dir(config.gwa.state_dir)
+        standing = StandingConnects(folder / "connects.json")
         self._gateways = OpenStreams(self._gateway_changed)
         self._orders = ChannelOrders(config, standing, self._gateways, self._events)
         self._proxies = ProxyOrders(config, self._gateways, self._events)
+        acts = Acts(folder / FILE_NAME, clock)
+        administration = Administration(config, self._gateways, self._orders, self._events, acts)
+        self._operator = None
+        if config.gwa.operator_socket:
+            self._operator = OperatorApi(config.gwa.operator_socket, administration, acts)
         self._service = PeerHttpServer(self._serve, self._refuse)
         self._tls = RoleTls(config.pki, "gwa", self._told_tls)
         self._management_port = TlsListener(
@@ -64,11 +73,15 @@ class GwaService:
         }
         if (time := self._config.time) is not None:
             ports["time"] = await self._time_port.start(time.host, time.port)
+        if self._operator is not None:
+            await self._operator.start()
         return ports
 
     async def stop(self) -> None:
         """Closes everything; standing connects stay on disk."""
         self._tls.close()
+        if self._operator is not None:
+            await self._operator.stop()
         await self._orders.close()
         if self.time is not None:
             await self.time.close()

@@ -193,6 +193,7 @@ class Gateway:
             self.archive,
             self.worker,
             Facts(config.pki.dir),
+            config.pki.dir,
         )
         timing = config.timing
         self.cls_channels = ClsChannels(

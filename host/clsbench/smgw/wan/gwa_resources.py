@@ -5,14 +5,18 @@ gateway's parts; decides nothing that `core.rights` decides. Every question is t
 log. Paths and names are this project's.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from clsbench import steps
 from clsbench.errors import BadInput
+from clsbench.pki import operations
+from clsbench.pki.layout import Pki
 from clsbench.smgw.administered import read_order
 from clsbench.smgw.administration import Administration
 from clsbench.smgw.archive import Archive
@@ -22,7 +26,7 @@ from clsbench.smgw.core.logs import LEVELS
 from clsbench.smgw.core.profiles import EmtProfile
 from clsbench.smgw.core.rights import Rights, Target
 from clsbench.smgw.han.facts import Facts
-from clsbench.smgw.journal import SMGW, Journal
+from clsbench.smgw.journal import FAILURE, SMGW, WARNING, Journal
 from clsbench.smgw.rest import Call, HttpRefusal
 from clsbench.smgw.wan.channels import ChannelRefused, EmtChannels
 from clsbench.smgw.wan.resources import MAX_NAME_BYTES, Resources
@@ -50,6 +54,7 @@ class GwaResources(Resources):
         archive: Archive,
         worker: StoreWorker,
         facts: Facts,
+        pki: Path,
     ):
         super().__init__(authority, journal)
         self._channels = channels
@@ -59,6 +64,7 @@ class GwaResources(Resources):
         self._archive = archive
         self._worker = worker
         self._facts = facts
+        self._pki = pki
         self.router.add("POST", f"{GWA_BASE}/fas/connect", self.connect)
         self.router.add("POST", f"{GWA_BASE}/fas/disconnect", self.disconnect)
         self.router.add("GET", f"{GWA_BASE}/rts/status", self.status)
@@ -68,6 +74,7 @@ class GwaResources(Resources):
             "GET", f"{GWA_BASE}/rts/log/(?P<log>system|calibration|consumer/.+)", self.log
         )
         self.router.add("GET", f"{GWA_BASE}/rts/version", self.version)
+        self.router.add("POST", f"{GWA_BASE}/fas/renew", self.renew)
 
     async def connect(self, call: Call) -> web.Response:
         """Opens the channel to a market participant and keeps it open."""
@@ -152,6 +159,34 @@ class GwaResources(Resources):
         found = [dict(zip(names, each, strict=True)) for each in self._facts.versions()]
         self._asked(call, "version", self._facts.version)
         return web.json_response({"smgw_id": self._administration.smgw_id, "firmware": found})
+
+    async def renew(self, call: Call) -> web.Response:
+        """New keys and certificates for the gateway's triplet, from the sub-CA of its test PKI.
+
+        New connections and signatures take them; what is open stays.
+        """
+        self.granted(call, rights.RENEW_CERTIFICATES, rights.NOTHING)
+        try:
+            renewed = await asyncio.to_thread(self._renewed)
+        except BadInput as error:
+            self.journal.system("renew", call.peer.name, str(error), WARNING, FAILURE)
+            raise HttpRefusal(503, str(error)) from error
+        for each in renewed:
+            message = f"{each['file']}: serial number {each['serial']}, was {each['before']}"
+            self.journal.event("GWA", SMGW, "state", "certificate.renewed", detail=each)
+            self.journal.system("certificate.renewed", call.peer.name, message)
+        return web.json_response({"renewed": renewed})
+
+    def _renewed(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "cn": each.cn,
+                "file": each.path.name,
+                "serial": f"{each.now:x}",
+                "before": f"{each.before:x}",
+            }
+            for each in operations.renew(Pki.open(self._pki), "smgw")
+        ]
 
     def _asked(self, call: Call, what: str, told: str) -> None:
         detail = {"peer": call.peer.cn, "told": told}
