@@ -18,6 +18,7 @@ from clsbench.bench.configs import toml_text
 from clsbench.bench.roles import RoleProcess
 from clsbench.clock import BenchClock
 from clsbench.emt.operator import OperatorClient
+from clsbench.errors import ClsbenchError
 from clsbench.eventlog import read_events
 from clsbench.meters.pty_meter import PtyMeter
 from clsbench.net.operator import OperatorAsker
@@ -178,8 +179,6 @@ def new_uuid() -> str:
 
 async def until_answer(ask, seconds: float = 10.0) -> Any:
     """The first answer of `ask()` that is no error and not empty."""
-    from clsbench.errors import ClsbenchError
-
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         try:

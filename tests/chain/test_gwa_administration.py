@@ -1,4 +1,4 @@
-"""A GWA administers a running SMGW: profiles, channels, logs, versions, renewal; real processes."""
+"""A GWA administers a running SMGW: profiles, channels, logs, versions, renewal."""
 
 import asyncio
 import json
@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 import pytest_asyncio
@@ -144,8 +145,6 @@ async def test_a_validity_that_ends_closes_the_channel(market):
     async with market.emt_operator() as emt, market.box():
         await emt.switch(CLS, "begin", uuid=new_uuid())
         soon = BenchClock().now_ms() / 1000 + 1.0
-        from datetime import UTC, datetime
-
         until = datetime.fromtimestamp(soon, UTC).isoformat()
         profile = market.emt_profile(ACTIVE, cls_ids=[CLS])
         await change(market, {"emt": [profile | {"valid_to": until}]})
