@@ -14,13 +14,17 @@ DeviceId = Annotated[str, Field(min_length=14, max_length=14)]
 
 
 class EmtSection(Strict):
-    """`name`: as in the certificate `<name>.EMT`. `operator_socket`: a short path, mode 0600."""
+    """`name`: as in the certificate `<name>.EMT`. `operator_socket`: a short path, mode 0600.
+
+    content: what is delivered may come signed or enveloped, or must be enveloped.
+    """
 
     name: str = Field(min_length=1)
     state_dir: FilePath
     event_log: FileText = ""
     clock: str = ""
     operator_socket: Annotated[FileText, AfterValidator(short_path)] = Field(min_length=1)
+    content: Literal["any", "enveloped"] = "any"
 
 
 class GwaSection(Strict):

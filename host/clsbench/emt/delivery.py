@@ -17,6 +17,7 @@ from clsbench.device.intake import Run
 from clsbench.device.signed import SignatureBroken, check_signature
 from clsbench.emt.config import ClsEntry
 from clsbench.emt.seal import SealedRecord, open_sealed, split_sequence
+from clsbench.emt.signed import OpenBody
 from clsbench.emt.store import EmtStore, GatewayRecord
 from clsbench.errors import BadInput, ClsbenchError, PeerRefused
 from clsbench.eventlog import EventLog
@@ -59,7 +60,9 @@ class Delivery:
         verify_cms: VerifyCms,
         events: EventLog,
         clock: BenchClock,
+        open_body: OpenBody = lambda media_type, body, smgw_id: body,
     ):
+        self._open_body = open_body
         self._store = store
         self._known = known
         self._verify_cms = verify_cms
@@ -72,12 +75,16 @@ class Delivery:
             return self._refuse("delivery.role", 403, f"{peer.cn} is no SMGW: may not deliver")
         if request.method != "POST":
             return refusal(405, "only POST")
+        if request.path != GATEWAY_PATH and not request.path.startswith(DEVICE_PREFIX):
+            return refusal(404, f"no resource {request.path}")
+        sent = await request.read()
+        try:
+            body = self._open_body(request.content_type, sent, peer.name)
+        except ClsbenchError as error:
+            return self._refuse("delivery.content", 422, f"from {peer.name}: {error}", raw=sent)
         if request.path == GATEWAY_PATH:
-            return self._gateway(peer, await request.read())
-        if request.path.startswith(DEVICE_PREFIX):
-            cls_id = request.path.removeprefix(DEVICE_PREFIX)
-            return self._device(peer, cls_id, await request.read())
-        return refusal(404, f"no resource {request.path}")
+            return self._gateway(peer, body)
+        return self._device(peer, request.path.removeprefix(DEVICE_PREFIX), body)
 
     def no_http(self, peer: Peer, status: int, reason: str) -> None:
         """Tells of a delivery that was no HTTP; it is answered already."""

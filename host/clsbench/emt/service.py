@@ -18,7 +18,7 @@ from clsbench.emt.engine import CommandEngine
 from clsbench.emt.gwa_client import Gwas
 from clsbench.emt.operator_api import OperatorApi
 from clsbench.emt.seal import read_key
-from clsbench.emt.signed import cms_verifier
+from clsbench.emt.signed import body_opener, cms_verifier
 from clsbench.emt.store import EmtStore
 from clsbench.errors import PeerRefused
 from clsbench.eventlog import EventLog
@@ -45,7 +45,9 @@ class EmtService:
         gwa = Gwas(config, self._tls.client())
         known = {entry.cls_id: _known(entry) for entry in config.cls}
         verify = cms_verifier(config.pki)
-        delivery = Delivery(self._store, known, verify, self._events, clock)
+        demanded = config.emt.content == "enveloped"
+        open_body = body_opener(config.pki, config.emt.name, demanded)
+        delivery = Delivery(self._store, known, verify, self._events, clock, open_body)
         self._cls = ClsChannels(known, delivery.take, gwa.open_proxy, self._events)
         ways = {
             entry.cls_id: ChannelWay(self._cls, entry.cls_id)

@@ -1,13 +1,19 @@
-"""Whom the aEMT believes: gateway records signed by an SMGW of the WAN PKI.
+"""Whom the aEMT believes: what an SMGW of the WAN PKI signed, in envelopes or not.
 
-Joins the CMS reader with the trust files; knows nothing of the content.
+Joins the CMS reader and the opener of envelopes with the files of the PKI; knows nothing of the
+content.
 """
 
 from collections.abc import Callable
 
-from clsbench.errors import BadInput
+from clsbench.content_party import ContentParty
+from clsbench.errors import BadInput, PeerRefused
 from clsbench.roleconfig import PkiDir
 from clsbench.smgw.core import cms
+from clsbench.smgw.core.content import is_enveloped
+
+# (media type, body, name of the SMGW that sent it) -> the body that counts
+OpenBody = Callable[[str, bytes, str], bytes]
 
 
 def cms_verifier(pki: PkiDir) -> Callable[[bytes], tuple[bytes, str]]:
@@ -22,3 +28,23 @@ def cms_verifier(pki: PkiDir) -> Callable[[bytes], tuple[bytes, str]]:
         return signed.content, signed.signer.name
 
     return verify
+
+
+def body_opener(pki: PkiDir, name: str, demanded: bool) -> OpenBody:
+    """A function that takes the envelope off what a gateway delivered, where there is one.
+
+    demanded: a body without one is refused. What it raises is a ClsbenchError.
+    """
+    party = ContentParty(pki.dir / f"emt-{name}", pki.wan_trust)
+
+    def opened(media_type: str, body: bytes, smgw_id: str) -> bytes:
+        if media_type != "application/cms" or not is_enveloped(body):
+            if demanded:
+                raise PeerRefused("content is in no envelope: `content` of this EMT demands one")
+            return body
+        found = party.open(body, "SMGW")
+        if found.signer.name != smgw_id:
+            raise PeerRefused(f"envelope of {found.signer.cn} delivered by {smgw_id}")
+        return found.content
+
+    return opened

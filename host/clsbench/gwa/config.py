@@ -1,6 +1,6 @@
 """The GWA's configuration file: whom it administers and who may ask for a channel."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -25,10 +25,15 @@ class SmgwEntry(Strict):
     """A gateway this GWA administers: DIN 43863-5 print form.
 
     wakeup: where it is woken, `udp://host:port` or `tcp://host:port`; "" where it never is.
+    content: messages to it are plain, or enveloped with this suite for the holder of
+    enc_certificate (PEM; by default that of the gateway in the PKI directory).
     """
 
     id: str = Field(min_length=14, max_length=14)
     wakeup: str = Field(default="", pattern="^((udp|tcp)://[^:/]+:[0-9]{1,5})?$")
+    content: Literal["plain", "enveloped"] = "plain"
+    suite: Literal["gcm", "cbc-cmac"] = "gcm"
+    enc_certificate: FilePath | None = None
 
 
 class EmtEntry(Strict):

@@ -19,6 +19,7 @@ from clsbench.gwa.administration import Administration
 from clsbench.gwa.channels import ChannelOrders
 from clsbench.gwa.config import GwaConfig
 from clsbench.gwa.connects import StandingConnects
+from clsbench.gwa.content import Enveloping
 from clsbench.gwa.operator_api import OperatorApi
 from clsbench.gwa.proxies import ORDER_PATH, ProxyOrders
 from clsbench.gwa.time_server import TimeServer
@@ -45,6 +46,7 @@ class GwaService:
         folder = state_dir(config.gwa.state_dir)
         standing = StandingConnects(folder / "connects.json")
         self._gateways = OpenStreams(self._gateway_changed)
+        self._enveloping = Enveloping(config, clock, self._events)
         self._orders = ChannelOrders(config, standing, self._gateways, self._events)
         self._proxies = ProxyOrders(config, self._gateways, self._events)
         acts = Acts(folder / FILE_NAME, clock)
@@ -96,7 +98,10 @@ class GwaService:
         if peer.role != "SMGW" or not self._config.administers(peer.name):
             raise PeerRefused(f"{peer.cn} is no SMGW administered here")
         return http_client_protocol(
-            lambda stream: self._gateways.add(peer.name, stream), f"SMGW {peer.name}"
+            lambda stream: self._gateways.add(
+                peer.name, self._enveloping.around(peer.name, stream)
+            ),
+            f"SMGW {peer.name}",
         )
 
     def _accept_clock(self, peer: Peer) -> asyncio.BaseProtocol:

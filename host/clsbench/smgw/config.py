@@ -77,6 +77,8 @@ class GwaSection(Strict):
     """The administrator and its management port.
 
     management: kept open always, or opened on a wake-up and closed when idle for idle_s.
+    content: its messages come plain, or must be enveloped, and are answered so with this suite,
+    for the holder of enc_certificate (PEM; by default that of the PKI directory).
     wan_tls_sni: the server name stated to it.
     """
 
@@ -86,6 +88,9 @@ class GwaSection(Strict):
     wan_tls_sni: str = ""
     management: Literal["always", "wake-up"] = "always"
     idle_s: Annotated[float, Field(gt=0, le=172_800)] = 600
+    content: Literal["plain", "enveloped"] = "plain"
+    suite: Literal["gcm", "cbc-cmac"] = "gcm"
+    enc_certificate: FilePath | None = None
 
 
 class TimingSection(Strict):

@@ -47,7 +47,9 @@ class InForce(Strict):
 class EmtSection(InForce):
     """A market participant: its channel port, its delivery port, its control boxes.
 
-    wan_tls_sni: the server name stated to it in TLS, "" for none.
+    wan_tls_sni: the server name stated to it in TLS, "" for none. content: what is delivered
+    is signed, or signed and enveloped with this suite for the holder of enc_certificate (PEM;
+    by default that of the PKI directory).
     """
 
     name: Name
@@ -58,6 +60,9 @@ class EmtSection(InForce):
     wan_tls_sni: str = ""
     cls_ids: list[DeviceId] = []
     external_events: bool = True
+    content: Literal["signed", "enveloped"] = "signed"
+    suite: Literal["gcm", "cbc-cmac"] = "gcm"
+    enc_certificate: FilePath | None = None
 
 
 class LmnSection(InForce, LineKeys):
@@ -227,6 +232,9 @@ def emt_profile(emt: EmtSection) -> EmtProfile:
         delivery=Endpoint(emt.delivery_host, emt.delivery_port, emt.wan_tls_sni),
         cls_ids=tuple(emt.cls_ids),
         external_events=emt.external_events,
+        content=emt.content,
+        suite=emt.suite,
+        enc_certificate="" if emt.enc_certificate is None else str(emt.enc_certificate),
         validity=emt.validity(),
     )
 

@@ -63,12 +63,17 @@ class Call:
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 Refused = Callable[[Peer, web.BaseRequest, HttpRefusal], None]
+Opened = Callable[[Peer, web.BaseRequest, bytes], bytes]
 
 
 class Router:
-    """Routes of one interface. refused(peer, request, refusal) is told of every refusal."""
+    """Routes of one interface. refused(peer, request, refusal) is told of every refusal.
+
+    opened(peer, request, body): gives the body that counts, where it comes in an envelope.
+    """
 
     def __init__(self, refused: Refused):
+        self.opened: Opened = lambda peer, request, body: body
         self._refused = refused
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = []
 
@@ -80,7 +85,8 @@ class Router:
         """The answer to any request; refusals are answers too."""
         try:
             handler, params = self._find(request)
-            call = Call(peer, request, params, await read_body(request))
+            body = self.opened(peer, request, await read_body(request))
+            call = Call(peer, request, params, body)
             return await handler(call)
         except FieldError as error:
             return self._refuse(peer, request, HttpRefusal(422, str(error)))

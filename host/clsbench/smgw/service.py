@@ -43,7 +43,7 @@ from clsbench.smgw.parts import Parts
 from clsbench.smgw.recorder import Recorder, Sign
 from clsbench.smgw.store import Store
 from clsbench.smgw.tariffs import Tariffs
-from clsbench.smgw.wan.building import build_time, build_wake_up
+from clsbench.smgw.wan.building import build_admin, build_time, build_wake_up, protector
 from clsbench.smgw.wan.channels import Channel, EmtChannels
 from clsbench.smgw.wan.deliveries import Deliveries
 from clsbench.smgw.wan.delivery import Delivery
@@ -214,7 +214,7 @@ class Gateway:
             context,
             "GWA",
             config.gwa.name,
-            gwa.router.answer,
+            build_admin(config, gwa.router, self._clock, journal),
             journal,
             config.timing.retry_max_s,
         )
@@ -236,6 +236,7 @@ class Gateway:
                 journal,
                 self._clock,
                 config.timing.retry_max_s,
+                protector(config, emt, self._clock),
             )
 
         self._deliveries = Deliveries(delivery, self._parts)

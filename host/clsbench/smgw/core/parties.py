@@ -102,6 +102,8 @@ class EmtProfile:
     """An external market participant and the control boxes it may reach.
 
     external_events: the use case that lets it cause events and send commands over its channel.
+    content: what is delivered to it is "signed", or "enveloped" too, with `suite`, for the
+    holder of `enc_certificate` ("": that of the PKI directory).
     """
 
     name: str
@@ -109,6 +111,9 @@ class EmtProfile:
     delivery: Endpoint
     cls_ids: tuple[str, ...] = ()
     external_events: bool = True
+    content: str = "signed"
+    suite: str = "gcm"
+    enc_certificate: str = ""
     validity: Validity = ALWAYS
 
 

@@ -2,13 +2,19 @@
 
 import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
+from clsbench.content_party import SUITES, ContentParty
 from clsbench.smgw.clock import GatewayClock
 from clsbench.smgw.config import SmgwConfig
 from clsbench.smgw.config_wan import NTP
+from clsbench.smgw.core.profiles import EmtProfile
 from clsbench.smgw.journal import Journal
+from clsbench.smgw.rest import Router
 from clsbench.smgw.store import Store
-from clsbench.smgw.wan.channels import Channel
+from clsbench.smgw.wan.admin_content import AdminContent
+from clsbench.smgw.wan.channels import Channel, PeerHandler
 from clsbench.smgw.wan.time_sync import TimeSync
 from clsbench.smgw.wan.wakeup import WakeUpPort
 from clsbench.smgw.wan.wakeup_management import ManagementOnDemand
@@ -58,3 +64,38 @@ def build_wake_up(
     smgw_id = config.smgw.id
     port = WakeUpPort(config.wakeup, smgw_id, signer, store, worker, journal, clock, follow)
     return management, port
+
+
+def build_admin(
+    config: SmgwConfig, router: Router, clock: GatewayClock, journal: Journal
+) -> PeerHandler:
+    """Who answers the administrator: the router, behind the opener of envelopes if wanted."""
+    if config.gwa.content == "plain":
+        return router.answer
+    pki = config.pki
+    party = ContentParty(pki.dir / "smgw", pki.wan_trust)
+    certificate = config.gwa.enc_certificate or pki.dir / "gwa" / "enc.crt.pem"
+    suite = SUITES[config.gwa.suite]
+    return AdminContent(party, certificate, suite, router, clock, journal).answer
+
+
+def protector(
+    config: SmgwConfig, emt: EmtProfile, clock: GatewayClock
+) -> Callable[[bytes], bytes] | None:
+    """What puts deliveries to this participant into envelopes; None where its profile wants none.
+
+    Raises BadInput where its certificate is no encryption certificate.
+    """
+    if emt.content != "enveloped":
+        return None
+    pki = config.pki
+    party = ContentParty(pki.dir / "smgw", pki.wan_trust)
+    default = pki.dir / f"emt-{emt.name}" / "enc.crt.pem"
+    certificate = Path(emt.enc_certificate) if emt.enc_certificate else default
+    suite = SUITES[emt.suite]
+
+    def protect(body: bytes) -> bytes:
+        now = datetime.fromtimestamp(clock.now_ms() // 1000, UTC)
+        return party.protect(body, certificate, now, suite)
+
+    return protect

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable
 
 from clsbench.clock import BenchClock
+from clsbench.content_party import media_type
 from clsbench.device.intake import Run
 from clsbench.errors import BadInput, PeerRefused, PeerSilent
 from clsbench.net.listener import open_tls
@@ -33,7 +34,10 @@ IDLE_S = 30.0  # the connection is closed when nothing was to be sent for this l
 
 
 class Delivery:
-    """The outbox of one market participant; `wake()` when something new is to be sent."""
+    """The outbox of one market participant; `wake()` when something new is to be sent.
+
+    protect(body): the body in an envelope, where the participant's profile asks for it.
+    """
 
     def __init__(
         self,
@@ -45,8 +49,10 @@ class Delivery:
         journal: Journal,
         clock: BenchClock,
         retry_max_s: float,
+        protect: Callable[[bytes], bytes] | None = None,
     ):
         self._emt = emt
+        self._protect = protect
         self._context = context
         self._store = store
         self._exchange = exchange
@@ -186,6 +192,8 @@ class Delivery:
         if self._http is None or self._http.closed:
             self._http = await self._open()
             self._opened_s = now_s
+        if self._protect is not None:
+            body, content_type = self._protect(body), media_type()
         return await self._http.request("POST", path, body=body, content_type=content_type)
 
     async def _open(self) -> HttpOverStream:
