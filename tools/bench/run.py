@@ -13,6 +13,7 @@ from pathlib import Path
 
 HOME = Path(__file__).parent
 SCRIPTS = ("modbus", "meter_server", "sml", "mbus", "record", "seal", "sessions", "proxy")
+SCRIPTS += ("settle",)
 MISSED, MISSING = 1, 3
 
 

@@ -95,15 +95,19 @@ def odd_series(columns: Columns, own: Series) -> bool:
 def _grid(columns: Columns, name: str, own: Series, findings: list[Finding]) -> Grid:
     frame = columns.frame
     due = np.arange(frame.from_ms, frame.to_ms + 1, QUARTER_MS, dtype=np.int64)
+    usable = own.ptb <= USABLE
+    falls = np.zeros(len(due), dtype=np.int64)
+    if usable.all() and np.array_equal(own.due_ms, due) and bool((np.diff(own.raw) >= 0).all()):
+        known, substitute = np.ones(len(due), dtype=bool), own.ptb > BILLABLE
+        return Grid(due, own.at_ms, own.raw, falls, known, substitute)
     grid = Grid(
         due,
         due.copy(),
         np.zeros(len(due), dtype=np.int64),
-        np.zeros(len(due), dtype=np.int64),
+        falls,
         np.zeros(len(due), dtype=bool),
         np.zeros(len(due), dtype=bool),
     )
-    usable = own.ptb <= USABLE
     for row in np.flatnonzero(~usable).tolist():
         place, at_ms = f"{name}[{row}]", int(own.due_ms[row])
         findings.append(Finding("boundary_unusable", at_ms, None, name, place, int(own.raw[row])))
@@ -153,45 +157,57 @@ def _share(
 ) -> FastBook:
     usable = grid.known[:-1] & grid.known[1:] & (grid.epoch[:-1] == grid.epoch[1:])
     total = np.where(usable, np.diff(grid.value), -1)
-    order = np.searchsorted(grid.at_ms, cuts.at_ms, "right") + np.arange(len(cuts.at_ms))
-    count = len(grid.at_ms) + len(cuts.at_ms)
-    is_cut = np.zeros(count, dtype=bool)
-    is_cut[order] = True
-    at = np.empty(count, dtype=np.int64)
-    value = np.empty(count, dtype=np.int64)
-    at[is_cut], value[is_cut] = cuts.at_ms, cuts.value
-    at[~is_cut], value[~is_cut] = grid.at_ms, grid.value
-    slot = np.cumsum(~is_cut)[:-1] - 1
+    at, value, slot = _rows(grid, cuts)
     energy = np.diff(value)
-    inside = (slot >= 0) & (slot < len(usable))
-    inside &= usable[np.clip(slot, 0, len(usable) - 1)] if len(usable) else False
-    keep = np.flatnonzero(inside & (energy != 0))
-    marked = np.zeros(count, dtype=bool)
-    passed = np.searchsorted(grid.at_ms, cuts.mark_at, "right") + cuts.mark_count
-    marked[passed[passed > 0] - 1] = True
+    keep = np.flatnonzero((energy != 0) & _inside(slot[:-1], usable))
+    if cuts.cuts is None and course.history is None:
+        states = course.states[keep - slot[keep]]  # as many cuts as rows that are no readings
+    else:
+        states = course.over(at[keep], at[keep + 1])
+        marked = np.zeros(len(at), dtype=bool)
+        passed = np.searchsorted(grid.at_ms, cuts.mark_at, "right") + cuts.mark_count
+        marked[passed[passed > 0] - 1] = True
+        states[marked[keep]] = UNKNOWN
     slot, energy = slot[keep], energy[keep]
-    states = np.where(marked[keep], UNKNOWN, course.over(at[keep], at[keep + 1]))
     doubtful = np.zeros(len(usable), dtype=bool)
     doubtful[slot[states == UNKNOWN]] = True
-    if len(usable):
-        either = np.logical_or(grid.substitute[:-1], grid.substitute[1:])
-        quality = np.where(either, SUBSTITUTE, MEASURED)
-    else:
-        quality = np.zeros(0, dtype=np.int64)
+    either = np.logical_or(grid.substitute[:-1], grid.substitute[1:])
     key = slot * (len(course.uuids) + 2) + (states - UNKNOWN)
     sort = np.argsort(key, kind="stable")
-    key, slot, states, energy = key[sort], slot[sort], states[sort], energy[sort]
-    starts = np.flatnonzero(np.diff(key, prepend=-1) != 0)
+    key = key[sort]
+    starts = np.flatnonzero(np.diff(key, prepend=-1))
+    first = sort[starts]
     return FastBook(
         name,
         total,
         np.where(usable, np.where(doubtful, FAULTY, SETTLED), MISSING).astype(np.int8),
-        np.where(usable, quality, NONE).astype(np.int8),
-        slot[starts],
-        states[starts],
-        np.add.reduceat(energy, starts) if len(starts) else energy,
+        np.where(usable, np.where(either, SUBSTITUTE, MEASURED), NONE).astype(np.int8),
+        slot[first],
+        states[first],
+        np.add.reduceat(energy[sort], starts) if len(starts) else energy,
         energies,
     )
+
+
+def _rows(grid: Grid, cuts: fast_events.CutColumns) -> tuple[Array, Array, Array]:
+    """Readings and cuts in one row of time: instants, registers, and the quarter hour (or -1)."""
+    passed = np.searchsorted(grid.at_ms, cuts.at_ms, "right")
+    count = len(grid.at_ms) + len(cuts.at_ms)
+    is_cut = np.zeros(count, dtype=bool)
+    is_cut[passed + np.arange(len(cuts.at_ms))] = True
+    read = ~is_cut
+    at, value, slot = (np.empty(count, dtype=np.int64) for _ in range(3))
+    at[is_cut], value[is_cut], slot[is_cut] = cuts.at_ms, cuts.value, passed - 1
+    at[read], value[read], slot[read] = grid.at_ms, grid.value, np.arange(len(grid.at_ms))
+    return at, value, slot
+
+
+def _inside(slot: Array, usable: Array) -> Array:
+    """Which sections lie in a quarter hour whose total is known."""
+    if not len(usable):
+        return np.zeros(len(slot), dtype=bool)
+    inside = (slot >= 0) & (slot < len(usable))
+    return inside if usable.all() else inside & usable[np.clip(slot, 0, len(usable) - 1)]
 
 
 def _by_core(columns: Columns) -> FastResult:
