@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 MAX_HELLO = 65_536
 
 EXT_SERVER_NAME = 0
+EXT_TRUNCATED_HMAC = 4
 EXT_GROUPS = 10
 EXT_POINT_FORMATS = 11
 EXT_SIGNATURES = 13

@@ -11,6 +11,7 @@ from clsbench.net.tls_hello import (
     EXT_EARLY_DATA,
     EXT_ENCRYPT_THEN_MAC,
     EXT_RENEGOTIATION,
+    EXT_TRUNCATED_HMAC,
     ClientHello,
     ServerHello,
 )
@@ -58,6 +59,8 @@ class Fault:
 
 def client_fault(hello: ClientHello, rules: Rules) -> Fault | None:
     """What OpenSSL would bear of a client though it is forbidden, else None."""
+    if _best(hello, rules) is None:
+        return None  # OpenSSL refuses it; `why_client_failed` says why
     if EXT_EARLY_DATA in hello.extensions:
         return Fault("0-RTT data offered", ALERT_ILLEGAL_PARAMETER)
     if 0 not in hello.point_formats:
@@ -76,6 +79,8 @@ def client_fault(hello: ClientHello, rules: Rules) -> Fault | None:
 
 def server_fault(hello: ServerHello) -> Fault | None:
     """What OpenSSL would bear of a server though it is forbidden, else None."""
+    if EXT_TRUNCATED_HMAC in hello.extensions:
+        return Fault("the server chose truncated HMACs", ALERT_ILLEGAL_PARAMETER)
     if hello.version == TLS_12 and _only_bare_cbc([hello.suite], hello.extensions):
         told = "the server chose a CBC suite without encrypt-then-MAC"
         return Fault(told, ALERT_HANDSHAKE_FAILURE)
