@@ -3,46 +3,42 @@
 Knows a bench, no pytest.
 """
 
-from clsbench.errors import ClsbenchError, PeerSilent
+import uuid as uuidlib
+from typing import Any
+
 from clsbench.hil.benching import Bench
 from clsbench.hil.board import INPUTS
 
 HEAP_SLACK = 6144  # bytes: after a start the log and the memory of answers fill up, once
-SAME_START_S = 0.15  # no start takes less
 _CALM_S = 15.0
 
 
 class Watch:
-    """Made before a test; `calm` and `check` come after it."""
+    """Made before a test, with the device's status then; `calm` and `check` come after it."""
 
-    def __init__(self, bench: Bench):
+    def __init__(self, bench: Bench, status: dict[str, Any]):
         self._bench = bench
-        self._start, self._allocated = bench.heap_allocated()
+        self._allocated = status["heap"]["allocated"]
+        self._made_s = bench.board.now()
 
     def calm(self) -> None:
-        """Takes back what the test may have left: faults, levels, an open transaction.
-
-        Never fails: a device that does not answer is recovered before the next test.
-        """
+        """Takes back what the test may have left: faults and levels."""
         bench = self._bench
         bench.meter.heal()
         if INPUTS in bench.board.caps:
             bench.board.drive(bench.board.wiring.tamper, 0)
             bench.board.drive(bench.board.wiring.power_fail, 0)
-        try:
-            bench.end_open()
-        except (ClsbenchError, AssertionError):
-            return
 
     def check(self) -> None:
-        """Raises AssertionError or PeerSilent with what is not as it was."""
+        """Ends what is open. Raises AssertionError with what is not as it was, PeerSilent for a
+        device that does not answer."""
         bench = self._bench
-        try:
-            bench.status_when(lambda status: not status["relay_closed"], _CALM_S)
-        except PeerSilent as error:
-            raise AssertionError(f"the relay did not open after the test: {error}") from error
+        status = bench.link.status()
+        if status["open_uuid"] is not None:
+            bench.link.command("end", uuidlib.UUID(status["open_uuid"]).bytes)
+            status = bench.status_when(lambda status: status["open_uuid"] is None, _CALM_S)
+        assert not status["relay_closed"], "nothing is open, and the relay is closed"
         assert not bench.relay_closed, "the device calls the relay open, the bench sees it closed"
-        start, allocated = bench.heap_allocated()
-        if abs(start - self._start) < SAME_START_S:
-            grown = allocated - self._allocated
-            assert grown <= HEAP_SLACK, f"heap grew by {grown} bytes over the test"
+        grown = status["heap"]["allocated"] - self._allocated
+        if grown > HEAP_SLACK and bench.started_s() < self._made_s:  # not started anew meanwhile
+            raise AssertionError(f"heap grew by {grown} bytes over the test")

@@ -77,9 +77,12 @@ class Bench:
 
     def ready(self, deadline_s: float = READY_S) -> dict[str, Any]:
         """Waits for an answer and a good reading, sets the time; the device's status."""
+        asked = self.meter.requests
         self.greet(deadline_s)
         self.set_time()
-        return self.status_when(lambda status: status["meter"]["healthy"], deadline_s)
+        # a status is dear to a slow board: none before the meter was asked
+        self.board.wait(lambda: self.meter.requests > asked, deadline_s, "a request to the meter")
+        return self.status_when(_is_healthy, deadline_s)
 
     def fill_ring(self) -> None:
         """Restarts the device with a ring full of evidence that nobody has fetched."""
@@ -98,25 +101,36 @@ class Bench:
         """Waits until the device answers."""
         self.board.wait(self._greets, deadline_s, "the DICAMM's hello")
 
-    def recover(self) -> str:
-        """Has the device answer, by ever harder means; which one it took ("" for none).
+    def recover(self) -> tuple[str, dict[str, Any]]:
+        """Has the device answer and its meter be well, by ever harder means.
 
-        Raises PeerSilent when it is beyond the bench's means.
+        Returns which one it took ("" for none) and the device's status. Raises PeerSilent when
+        it is beyond the bench's means.
         """
         self.meter.heal()
-        means = [("", lambda: None), ("reset", self.board.reset)]
+        means = [("", self._look), ("reset", self._reset)]
         if POWER_CUT in self.board.caps:
-            means.append(("power cut", lambda: self.board.power_cut(0.5)))
+            means.append(("power cut", self._cycle))
         failure = ""
         for name, act in means:
             try:
-                act()
-                self.ready()
+                return name, act()
             except ClsbenchError as error:
                 failure = str(error)
-            else:
-                return name
         raise PeerSilent(f"board {self.board.name} is beyond recovery: {failure}")
+
+    def _look(self) -> dict[str, Any]:
+        self.link.hello()
+        status = self.link.status()
+        return status if _is_healthy(status) and status["time"]["state"] == 1 else self.ready()
+
+    def _reset(self) -> dict[str, Any]:
+        self.board.reset()
+        return self.ready()
+
+    def _cycle(self) -> dict[str, Any]:
+        self.board.power_cut(0.5)
+        return self.ready()
 
     def _greets(self) -> bool:
         try:
@@ -137,12 +151,10 @@ class Bench:
 
     # what a test asks
 
-    def heap_allocated(self) -> tuple[float, int]:
-        """(start, bytes): when the device started, in board time, and its bytes in use after a
-        collection. Two figures compare only within one start."""
-        allocated = self.link.status()["heap"]["allocated"]
+    def started_s(self) -> float:
+        """When the device started, in board time."""
         mono_ms = self.link.hello()["mono_ms"]
-        return self.board.now() - mono_ms / 1000, allocated
+        return self.board.now() - mono_ms / 1000
 
     @property
     def relay_closed(self) -> bool:
@@ -163,23 +175,18 @@ class Bench:
         code, seq, words = self.link.command("end", uuid, "hil", self.utc_ms())
         assert code == 0 and seq, (code, words)
 
-    def end_open(self) -> None:
-        """Ends what a test may have left open."""
-        uuid = self.link.status()["open_uuid"]
-        if uuid is not None:
-            self.link.command("end", uuidlib.UUID(uuid).bytes)
-            self.status_when(lambda status: status["open_uuid"] is None)
-
     def transaction(self) -> bytes:
         """A begin and an end; their UUID."""
         uuid = self.begin()
         self.end(uuid)
         return uuid
 
-    def mark(self) -> None:
-        """All records so far are of the past, and may give way."""
-        self._past = self.newest()
-        self.link.acknowledge(self._past)
+    def mark(self, status: dict[str, Any] | None = None) -> None:
+        """All records so far are of the past, and may give way. status: of just now."""
+        journal = (status or self.link.status())["journal"]
+        self._past = journal["newest"]
+        if journal["unacknowledged"]:
+            self.link.acknowledge(self._past)
 
     def records(self, first: int = 0) -> list[DeviceRecord]:
         """The records from number `first` on, or since `mark`, opened with the key. Raises
@@ -221,6 +228,10 @@ class Bench:
             meter_id=METER_ID,
             extra=DEFAULTS | settings,
         )
+
+
+def _is_healthy(status: dict[str, Any]) -> bool:
+    return status["meter"]["healthy"]
 
 
 def _pki(directory: Path) -> Pki:

@@ -122,12 +122,12 @@ def hil_rig(
 @pytest.fixture
 def bench(request: pytest.FixtureRequest, hil_rig: Bench, record_property: Any) -> Iterator[Bench]:
     """A DICAMM that answers, its meter healthy, its time set, its relay open."""
-    how = hil_rig.recover()
+    how, status = hil_rig.recover()
     if how:
         record_property("recovered", how)
         request.config.stash[_RECOVERIES].append(f"{request.node.nodeid} by {how}")
-    hil_rig.mark()
-    watch = Watch(hil_rig)
+    hil_rig.mark(status)
+    watch = Watch(hil_rig, status)
     yield hil_rig
     watch.calm()
     if not request.node.stash.get(_FAILED, False):
