@@ -12,15 +12,17 @@ from pathlib import Path
 import pytest
 from chains import until
 from click.testing import CliRunner
+from wan_edge import post
 
 from clsbench.bench.roles import RoleProcess
 from clsbench.cli.gwa_wake import wake
 from clsbench.eventlog import read_events
 from clsbench.gwa.config import GwaConfig
 from clsbench.gwa.service import GwaService
+from clsbench.net.tls import wan_client
 from clsbench.pki import files
 from clsbench.pki.authority import Validity
-from clsbench.pki.layout import DEFAULT_GWA, DEFAULT_SMGW, Pki
+from clsbench.pki.layout import DEFAULT_EMT, DEFAULT_GWA, DEFAULT_SMGW, Pki
 from clsbench.pki.names import SIG, TLS
 from clsbench.roleconfig import load_config
 from clsbench.smgw.config import SmgwConfig
@@ -44,20 +46,23 @@ class Woken:
         self.port = 0
 
     async def start(self) -> None:
-        self._write_gwa("")
+        kind = socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
+        with socket.socket(socket.AF_INET, kind) as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._write_gwa(f"{self.transport}://127.0.0.1:{self.port}")
         self.gwa = GwaService(load_config(self.folder / "gwa.toml", GwaConfig))
         self.gwa_ports = await self.gwa.start()
         await self.start_smgw()
-        self._write_gwa(f"{self.transport}://127.0.0.1:{self.port}")
 
     async def start_smgw(self) -> None:
-        """Starts the gateway, on the wake-up port it had."""
+        """Starts the gateway, always on the same wake-up port."""
         self._write_smgw()
         if self._process:
             self.smgw = RoleProcess("smgw", self._config, self.folder / "smgw.log")
         else:
             self.smgw = Gateway(load_config(self._config, SmgwConfig))
-        self.port = (await self.smgw.start())["wakeup"]
+        assert (await self.smgw.start())["wakeup"] == self.port
 
     async def wake(self, *options: str) -> dict:
         """`clsbench gwa wake`; what it says it sent."""
@@ -111,6 +116,7 @@ class Woken:
             f'[gwa]\nname = "{DEFAULT_GWA}"\nstate_dir = "gwa"\nevent_log = "events"\n'
             f'[pki]\ndir = "{self.pki.directory}"\n'
             f'[[smgw]]\nid = "{DEFAULT_SMGW}"\nwakeup = "{address}"\n'
+            f'[[emt]]\nname = "{DEFAULT_EMT}"\nsmgw_ids = ["{DEFAULT_SMGW}"]\n'
         )
 
     def _write_smgw(self) -> None:
@@ -215,6 +221,19 @@ async def test_a_sender_that_never_ends_and_a_flood_do_not_shut_the_administrato
         await woken.refused(20)  # the sixteen, judged by what came: nothing
         await woken.wake()
         await woken.opened(1)
+
+
+async def test_who_orders_at_the_administrator_need_not_know_that_the_gateway_sleeps(
+    pki, tmp_path
+):
+    async with running(pki, tmp_path) as woken:
+        order = {"smgw_id": DEFAULT_SMGW, "emt_id": DEFAULT_EMT}
+        context = wan_client(pki.emt(DEFAULT_EMT).tls, pki.wan_trust)
+        port = woken.gwa_ports["service"]
+        answer = await post("GWA", DEFAULT_GWA, port, context, "/gwa/v1/connect", content=order)
+        assert answer.status == 403  # by the gateway: it has no profile of this participant
+        assert "no EMT profile" in answer.error_text()
+        assert len(woken.events("gwa.wakeup")) == len(woken.events("wakeup")) == 1
 
 
 async def test_kept_open_always_a_wake_up_ends_the_pause_before_the_next_try(pki, tmp_path):

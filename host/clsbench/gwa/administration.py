@@ -12,7 +12,7 @@ from clsbench.eventlog import EventLog
 from clsbench.gwa.acts import Acts
 from clsbench.gwa.channels import ChannelOrders
 from clsbench.gwa.config import GwaConfig
-from clsbench.net.reverse import OpenStreams
+from clsbench.gwa.wakeup import Gateways
 
 BASE = "/smgw/gwa/v1"
 LATER = (408, 502, 503, 504)
@@ -30,7 +30,7 @@ class Administration:
     def __init__(
         self,
         config: GwaConfig,
-        gateways: OpenStreams,
+        gateways: Gateways,
         orders: ChannelOrders,
         events: EventLog,
         acts: Acts,
@@ -113,7 +113,7 @@ class Administration:
     async def _answered(
         self, smgw_id: str, method: str, path: str, body: dict[str, Any] | None
     ) -> dict[str, Any]:
-        stream = self._gateways.get(smgw_id)
+        stream = await self._gateways.reach(smgw_id)
         if stream is None:
             raise PeerSilent(
                 f"SMGW {smgw_id} is not connected to this GWA. Wake it: clsbench gwa wake"

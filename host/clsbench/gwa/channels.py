@@ -12,7 +12,7 @@ from clsbench.errors import PeerSilent
 from clsbench.eventlog import EventLog
 from clsbench.gwa.config import GwaConfig
 from clsbench.gwa.connects import CLOSING, OPEN, StandingConnects
-from clsbench.net.reverse import OpenStreams
+from clsbench.gwa.wakeup import Gateways
 
 CONNECT_PATH = "/smgw/gwa/v1/fas/connect"
 DISCONNECT_PATH = "/smgw/gwa/v1/fas/disconnect"
@@ -37,7 +37,7 @@ class ChannelOrders:
         self,
         config: GwaConfig,
         standing: StandingConnects,
-        gateways: OpenStreams,
+        gateways: Gateways,
         events: EventLog,
     ):
         self._config = config
@@ -54,7 +54,7 @@ class ChannelOrders:
         """
         if (refused := self._not_allowed(smgw_id, emt_id)) is not None:
             return refused
-        if self._gateways.get(smgw_id) is None:
+        if await self._gateways.reach(smgw_id) is None:
             return Verdict(404, f"SMGW {smgw_id} is not connected to this GWA")
         self._standing.set(smgw_id, emt_id, OPEN)
         verdict = await self._tell(smgw_id, emt_id, OPEN, uuid)

@@ -10,7 +10,7 @@ from clsbench.errors import PeerSilent
 from clsbench.eventlog import EventLog
 from clsbench.gwa.channels import Verdict
 from clsbench.gwa.config import GwaConfig
-from clsbench.net.reverse import OpenStreams
+from clsbench.gwa.wakeup import Gateways
 
 ORDER_PATH = "/gwa/v1/proxy"
 CONNECT_PATH = "/smgw/gwa/v1/fas/proxy"
@@ -22,7 +22,7 @@ log = logging.getLogger("clsbench.gwa.proxies")
 class ProxyOrders:
     """`gateways` are the management connections, keyed by smgw_id."""
 
-    def __init__(self, config: GwaConfig, gateways: OpenStreams, events: EventLog):
+    def __init__(self, config: GwaConfig, gateways: Gateways, events: EventLog):
         self._config = config
         self._gateways = gateways
         self._events = events
@@ -43,7 +43,7 @@ class ProxyOrders:
             return Verdict(403, f"SMGW {smgw_id} is not administered here")
         if not self._config.allows(emt_id, smgw_id):
             return Verdict(403, f"EMT {emt_id} has no agreement for SMGW {smgw_id}")
-        stream = self._gateways.get(smgw_id)
+        stream = await self._gateways.reach(smgw_id)
         if stream is None:
             return Verdict(404, f"SMGW {smgw_id} is not connected to this GWA")
         body = {"emt_id": emt_id, "proxy": proxy}

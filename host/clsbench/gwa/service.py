@@ -23,8 +23,9 @@ from clsbench.gwa.content import Enveloping
 from clsbench.gwa.operator_api import OperatorApi
 from clsbench.gwa.proxies import ORDER_PATH, ProxyOrders
 from clsbench.gwa.time_server import TimeServer
+from clsbench.gwa.wakeup import Gateways, WakeUpSender, signing_key
 from clsbench.net.listener import TlsListener
-from clsbench.net.reverse import OpenStreams, http_client_protocol
+from clsbench.net.reverse import http_client_protocol
 from clsbench.net.serving import PeerHttpServer, json_object, refusal
 from clsbench.net.tls import Peer
 from clsbench.roleconfig import state_dir
@@ -45,7 +46,11 @@ class GwaService:
         self._events = EventLog(config.gwa.event_log or None, clock, f"gwa-{config.gwa.name}")
         folder = state_dir(config.gwa.state_dir)
         standing = StandingConnects(folder / "connects.json")
-        self._gateways = OpenStreams(self._gateway_changed)
+        self._gateways = Gateways(
+            self._gateway_changed,
+            {entry.id: entry.wakeup for entry in config.smgw},
+            lambda: WakeUpSender(signing_key(config.pki), clock, self._events),
+        )
         self._enveloping = Enveloping(config, clock, self._events)
         self._orders = ChannelOrders(config, standing, self._gateways, self._events)
         self._proxies = ProxyOrders(config, self._gateways, self._events)

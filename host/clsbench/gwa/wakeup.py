@@ -4,19 +4,26 @@ A gateway answers by opening its management connection, never to the sender.
 Source: BSI Detailspezifikationen 2.0 chapter 2.
 """
 
+import asyncio
+import logging
 import socket
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from clsbench.clock import BenchClock
-from clsbench.errors import BadInput, PeerSilent
+from clsbench.errors import BadInput, ClsbenchError, PeerSilent
 from clsbench.eventlog import EventLog
+from clsbench.net.reverse import HttpOverStream, OpenStreams
 from clsbench.pki.files import read_key
 from clsbench.roleconfig import PkiDir
 from clsbench.smgw.core import wakeup
 
 SEND_WITHIN_S = 5.0
+AWAKE_WITHIN_S = 12.0  # real seconds a woken gateway has to open its management connection
+
+log = logging.getLogger("clsbench.gwa.wakeup")
 
 
 def parse_address(text: str) -> tuple[str, str, int]:
@@ -70,6 +77,37 @@ class WakeUpSender:
                 "with a [wakeup] section of this transport?"
             ) from error
         self._events.event("GWA", "SMGW", "message", "gwa.wakeup", detail=detail, raw=message)
+
+
+class Gateways(OpenStreams):
+    """The management connections, keyed by smgw_id; who is asleep is woken to be reached.
+
+    addresses: smgw_id -> where it is woken; sender(): made when first needed.
+    """
+
+    def __init__(
+        self,
+        on_change: Callable[[str, bool], None],
+        addresses: dict[str, str],
+        sender: Callable[[], WakeUpSender],
+    ):
+        super().__init__(on_change)
+        self._addresses = addresses
+        self._sender = sender
+
+    async def reach(self, smgw_id: str) -> HttpOverStream | None:
+        """The gateway's connection, after a wake-up where it needs one; None without."""
+        stream, address = self.get(smgw_id), self._addresses.get(smgw_id, "")
+        if stream is not None or not address:
+            return stream
+        try:
+            sender = self._sender()
+            message = sender.message(smgw_id)
+            await asyncio.to_thread(sender.send, smgw_id, address, message)
+        except ClsbenchError as error:
+            log.warning("%s", error)
+            return None
+        return await self.wait(smgw_id, AWAKE_WITHIN_S)
 
 
 def _send(transport: str, host: str, port: int, message: bytes) -> None:

@@ -58,9 +58,8 @@ class ManagementOnDemand:
             while not attempt.done():
                 await asyncio.wait([attempt], timeout=LOOK_S)
                 if not attempt.done() and self._channel.idle_s() > self._idle_s:
-                    attempt.cancel()
-                    await asyncio.wait([attempt])
                     return True
             return attempt.result()
         finally:
             attempt.cancel()
+            await asyncio.wait([attempt])  # its end is told before this returns
