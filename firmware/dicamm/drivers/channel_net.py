@@ -6,7 +6,8 @@ Imported only where a channel is configured. Knows no messages.
 import asyncio
 import select
 import socket
-import ssl
+
+import tls  # not ssl, whose contexts have no callback
 
 from dicamm.drivers.net import TlsStream, reach
 from dicamm.link.socks import CHOSEN, GREETING, Framed, connect_request, take_reply
@@ -69,10 +70,10 @@ def served(raw, identity, gateway_name):
     context of its own for each connection: what its callback saw is of no other one.
     """
     certificate, key, trust = identity
-    context: "Any" = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.verify_mode = ssl.CERT_REQUIRED
+    context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER)
+    context.verify_mode = tls.CERT_REQUIRED
     context.load_cert_chain(certificate, key)
-    context.load_verify_locations(cadata=trust)
+    context.load_verify_locations(trust)
     wanted = bytes((0x82, len(gateway_name))) + gateway_name.encode()  # GeneralName, dNSName
 
     def verify(shown, depth):
