@@ -9,13 +9,8 @@ import os
 import machine
 import rp2
 
-from dicamm.drivers.clock import Clock
-from dicamm.drivers.console import Console
+from dicamm.drivers import chip
 from dicamm.drivers.flash import FlashRegion
-from dicamm.drivers.led import Led
-from dicamm.drivers.relay import Relay
-from dicamm.drivers.rs485 import Rs485
-from dicamm.drivers.watchdog import Watchdog
 from dicamm.store.configuration import SettingsError
 
 NAME = "rpi_pico"
@@ -44,10 +39,6 @@ SETTINGS_SECTORS = 2  # behind the records
 RECEIVE_CHARS = 5  # the UART tells of bytes when 4 have come, or none for so long
 
 
-class Ports:
-    """clock, bus, relay, tamper, power_fail, led, flash, watchdog, console, reset_cause."""
-
-
 def settings_flash():
     """Where settings and key material stand."""
     return FlashRegion(_storage(), SETTINGS_SECTORS, RECORD_SECTORS)
@@ -67,43 +58,15 @@ def _storage():
 
 def ports(settings):
     """Builds the ports; called once."""
-    pin = machine.Pin
-    made = Ports()
-    made.relay = Relay(pin(PIN_RELAY, pin.OUT, value=0), read_back=_input(PIN_READ_BACK))
-    made.clock = Clock()
-    made.bus = Rs485(
-        uart(BUS_UART, settings.baud, PIN_BUS_TX, PIN_BUS_RX),
-        settings.baud,
-        bits_per_char=10,
-        drive_enable=pin(PIN_BUS_ENABLE, pin.OUT, value=0),
-        receive_lag_us=RECEIVE_CHARS * 10000000 // settings.baud + 1000,
+    return chip.build(
+        settings,
+        record_flash(),
+        PIN_RELAY,
+        PIN_READ_BACK,
+        (PIN_TAMPER, PIN_POWER_FAIL),
+        machine.Pin(PIN_LED, machine.Pin.OUT),
+        (BUS_UART, PIN_BUS_TX, PIN_BUS_RX),
+        PIN_BUS_ENABLE,
+        RECEIVE_CHARS,
+        machine.Timer(-1),
     )
-    made.tamper = _input(PIN_TAMPER)
-    made.power_fail = _input(PIN_POWER_FAIL)
-    made.led = Led(pin(PIN_LED, pin.OUT))
-    made.flash = record_flash()
-    made.watchdog = Watchdog(8000)
-    made.console = Console()
-    made.reset_cause = machine.reset_cause()
-    return made
-
-
-def uart(number, baud, tx, rx):
-    """A UART, eight bits and no parity, whose reads return at once."""
-    return machine.UART(
-        number,
-        baud,
-        bits=8,
-        parity=None,
-        stop=1,
-        tx=machine.Pin(tx),
-        rx=machine.Pin(rx),
-        timeout=0,
-    )
-
-
-def _input(number):
-    """The function that tells whether a pin is high; None where nothing is connected."""
-    if number is None:
-        return None
-    return machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_DOWN).value

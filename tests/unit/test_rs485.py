@@ -84,6 +84,48 @@ assert [level for level, _ in pin.levels] == [1, 0]
     )
 
 
+TIMER = """
+class Timer:
+    ONE_SHOT = 0
+
+    def init(self, mode, period, tick_hz, callback):
+        self.due = time.ticks_add(time.ticks_us(), period * 1000000 // tick_hz)
+        self.callback = callback
+
+timer, pin, uart = Timer(), Pin(), Uart()
+port = Rs485(uart, 9600, drive_enable=pin, timer=timer)
+port.send(bytes(8))
+"""
+
+
+def test_a_timer_switches_the_driver_off_in_time_whatever_the_owner_of_the_bus_does():
+    run(
+        TIMER
+        + """
+assert port.sending_ms() > 0
+while time.ticks_diff(timer.due, time.ticks_us()) > 0:
+    pass
+timer.callback(timer)
+(on, on_us), (off, off_us) = pin.levels
+assert off == 0 and time.ticks_diff(off_us, uart.end) >= 0
+assert port.sending_ms() == -1 and len(pin.levels) == 2
+"""
+    )
+
+
+def test_a_timer_that_fails_leaves_the_driver_on_for_two_milliseconds_at_most():
+    run(
+        TIMER
+        + """
+while (wait_ms := port.sending_ms()) >= 0:
+    assert wait_ms > 0
+    time.sleep_ms(wait_ms)
+assert pin.levels[-1][0] == 0
+assert time.ticks_diff(pin.levels[-1][1], uart.end) < 20000  # of a machine that may be late
+"""
+    )
+
+
 def test_a_sending_is_slept_through_but_for_its_last_millisecond():
     # of 1042 ms; what is not slept is waited out awake, more of it where the machine is late
     slept_ms = run("print(send(Rs485(Uart(960), 960, drive_enable=Pin()), bytes(100)))")

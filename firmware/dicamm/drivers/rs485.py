@@ -7,12 +7,15 @@ the line. Allocates nothing per byte.
 import time
 
 _SPIN_US = 300  # the last of a sending, which is not left to the other tasks' goodwill
+_LATE_US = 2000  # so late the timer has certainly missed
 
 
 class Rs485:
     """uart: machine.UART look-alike with timeout 0. baud and bits_per_char as configured on it.
 
     drive_enable: output pin, high while sending; None for a transceiver that switches by itself.
+    timer: machine.Timer look-alike that releases it, whatever the other tasks do meanwhile;
+    without one the owner of the bus has to come back in time.
     local_echo: the receiver hears what we send. receive_lag_us: how late a received byte may
     show (FIFO thresholds, schedulers); so much longer must the line be quiet until a reply
     counts as broken off. An RP2040 needs 4 characters; an ESP32 hands bytes on after 120 of
@@ -27,9 +30,13 @@ class Rs485:
         drive_enable=None,
         local_echo=False,
         receive_lag_us=50000,
+        timer=None,
     ):
         self._uart = uart
         self._drive_enable = drive_enable
+        self._timer = timer
+        self._when_sent = self._release
+        self._sending = False
         self._byte = bytearray(1)
         self._begin = 0
         self._duration_us = 0
@@ -43,24 +50,38 @@ class Rs485:
         """Begins to send `data`; to be followed by sending_ms() until that says it has left."""
         if self._drive_enable is not None:
             self._drive_enable.value(1)
+        self._sending = True
         self._begin = time.ticks_us()
         self._duration_us = len(data) * self.bits_per_char * 1000000 // self.baud
         self._uart.write(data)
+        timer = self._timer
+        if timer is not None:
+            left_us = max(self._left_us(), 1)
+            timer.init(
+                mode=timer.ONE_SHOT, period=left_us, tick_hz=1000000, callback=self._when_sent
+            )
 
     def sending_ms(self):
         """How long to sleep before asking again; -1 when the last bit has left and the driver
-        is off. The very last of a sending is waited out here: a reply may begin 3.5 characters
-        later, and the other tasks cannot be relied upon to be done by then."""
-        pin = self._drive_enable
-        if pin is None:
+        is off. Without a timer the very last of a sending is waited out here: a reply may begin
+        3.5 characters later, and the other tasks cannot be relied upon to be done by then."""
+        if self._drive_enable is None:
             return -1 if self._uart.txdone() else 1
         left_us = self._left_us()
-        if left_us > _SPIN_US:
+        if self._timer is not None:
+            if self._sending and left_us > -_LATE_US:
+                return max(left_us // 1000, 1)
+        elif left_us > _SPIN_US:
             return (left_us - _SPIN_US) // 1000
+        if self._sending:
+            self._release(None)
+        return -1
+
+    def _release(self, _timer):
         while not self._uart.txdone() and self._left_us() > -self._duration_us:
             pass
-        pin.value(0)
-        return -1
+        self._drive_enable.value(0)
+        self._sending = False
 
     def _left_us(self):
         return self._duration_us - time.ticks_diff(time.ticks_us(), self._begin)

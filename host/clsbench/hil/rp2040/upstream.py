@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rp2040py.gpio_pin import FUNCTION_SIO, GPIOPinState
 from rp2040py.peripherals.ssi import CMD_READ_STATUS_1, CMD_SECTOR_ERASE, CMD_WRITE_ENABLE, RPSSI
 from rp2040py.peripherals.uart import RPUART
 from rp2040py.rp2040 import RP2040
+from rp2040py.sio import RPSIO
 from rp2040py.usb.cdc import USBCDC
 
 from clsbench.hil.rp2040.flash_model import TimedFlash
@@ -21,6 +23,8 @@ _UART_CR, _UART_DR, _UART_LCR_H, _UART_IBRD, _UART_FR = 0x30, 0x00, 0x2C, 0x24, 
 _BUSY = 1 << 3
 _SSI_SSIENR, _SSI_DR0 = 0x08, 0x60
 _FLASH_BUSY = 1
+_SIO_IN, _SIO_OUT_SET, _SIO_OE_SET = 0x004, 0x014, 0x024
+_INPUT_ENABLED = 1 << 6  # of a pad
 
 
 @dataclass(frozen=True)
@@ -141,8 +145,6 @@ def _flash_is_never_busy() -> bool:
 
 
 def _command(ssi: Any, order: tuple[int, ...]) -> list[int]:
-    from rp2040py.gpio_pin import GPIOPinState  # noqa: PLC0415 - of the probe alone
-
     ssi._on_cs_pin_changed(GPIOPinState.LOW, GPIOPinState.HIGH)
     for byte in order:
         ssi.write_uint32(_SSI_DR0, byte)
@@ -155,6 +157,37 @@ def _time_flash(chip: RP2040, _cdc: USBCDC) -> None:
     ssi: Any = chip.ssi
     ssi.__class__ = TimedFlash
     ssi.begin()
+
+
+# -- pins
+
+
+def _outputs_read_as_low() -> bool:
+    chip: Any = RP2040()
+    chip.gpio[0].ctrl = FUNCTION_SIO
+    chip.gpio[0].pad_value = _INPUT_ENABLED
+    for register in (_SIO_OE_SET, _SIO_OUT_SET):
+        chip.sio.write_uint32(register, 1)
+    return not chip.sio.read_uint32(_SIO_IN) & 1
+
+
+class SeeingSio(RPSIO):
+    """A pin that is an output reads as the level it is driven to."""
+
+    def read_uint32(self, offset: int) -> int | float:
+        if offset != _SIO_IN:
+            return super().read_uint32(offset)
+        value = int(super().read_uint32(offset))
+        gpio = self.rp2040.gpio
+        driven = 0
+        for number in range(len(gpio)):
+            if self.gpio_output_enable >> number & 1:
+                driven |= (gpio[number].function_select == FUNCTION_SIO) << number
+        return value & ~driven | self.gpio_value & driven
+
+
+def _see_outputs(chip: Any, _cdc: USBCDC) -> None:
+    chip.sio.__class__ = SeeingSio
 
 
 DEFECTS = (
@@ -176,5 +209,11 @@ DEFECTS = (
         f"{RPSSI.__module__}: erase and program take no time, WIP is never set",
         _flash_is_never_busy,
         _time_flash,
+    ),
+    Defect(
+        "pins: outputs read as low",
+        f"{RPSIO.__module__}: GPIO_IN knows applied levels only, Pin.value() of an output is 0",
+        _outputs_read_as_low,
+        _see_outputs,
     ),
 )
