@@ -47,7 +47,7 @@ def test_a_hand_over_opens_the_relay(bench, board):
     uuid = bench.begin()
     assert bench.relay_closed
     bench.to_repl()
-    assert level(board.pin(board.wiring.relay)) == 0
+    board.wait(lambda: level(board.pin(board.wiring.relay)) == 0, 2, "the open relay")
     board.reset()
     bench.ready()
     ended = bench.status_when(lambda status: status["open_uuid"] is None)

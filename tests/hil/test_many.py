@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from clsbench.device.records import DeviceRecord, check_chain
-from clsbench.hil.board import RELAY_OBSERVER
+from clsbench.hil.board import RELAY_EDGES
 
 LONG, SHORT = 1000, 60  # switchings: begins and ends
 WARM_UP = 0.4  # of the run: by then log and answers are full
@@ -58,7 +58,7 @@ def campaign(hil_rig) -> Campaign:
     hil_rig.recover()
     hil_rig.mark()
     campaign = Campaign(LONG if hil_rig.is_long else SHORT)
-    observed = RELAY_OBSERVER in board.caps
+    observed = RELAY_EDGES in board.caps
     before = len(board.pin(board.wiring.relay)) if observed else 0
     campaign.run(hil_rig)
     if observed:
@@ -76,7 +76,7 @@ def test_every_switching_is_recorded_once_and_in_order(campaign, bench):
     assert check_chain(campaign.records.values()) == []
 
 
-@pytest.mark.needs("relay_observer")
+@pytest.mark.needs("relay_edges")
 def test_the_relay_moved_once_for_every_switching(campaign, bench):
     assert campaign.edges == [1, 0] * (campaign.wanted // 2)
 

@@ -16,7 +16,7 @@ def opens(bench, seconds: float = SAFE_S) -> None:
     bench.until(lambda: not bench.relay_closed, seconds, "the open relay")
 
 
-@pytest.mark.needs("relay_observer")
+@pytest.mark.needs("relay_edges")
 def test_a_begin_closes_the_relay_once_and_an_end_opens_it_once(bench, board):
     before = len(board.pin(board.wiring.relay))
     bench.transaction()
@@ -78,7 +78,7 @@ def test_the_relay_falls_with_the_supply_and_stays_open_at_the_start(bench, boar
     assert 1 not in [edge[1] for edge in board.pin(board.wiring.relay)[edges:]]
 
 
-@pytest.mark.needs("relay_observer")
+@pytest.mark.needs("relay_edges")
 def test_the_watchdog_ends_a_program_that_hangs_with_the_relay_closed(bench, board):
     bench.to_repl()
     edges = len(board.pin(board.wiring.relay))

@@ -22,6 +22,7 @@ Peer = Callable[[bytes], Sequence[Reply]]  # one whole frame of the board -> wha
 POWER_CUT = "power_cut"  # the supply can be cut at any instant
 UART = "uart"  # the bench is on the other end of the board's RS-485 bus
 RELAY_OBSERVER = "relay_observer"  # the bench sees the relay itself, not what the device says
+RELAY_EDGES = "relay_edges"  # and every edge of it, with its time
 VIRTUAL_TIME = "virtual_time"  # now() is the emulator's: deterministic, and slow by the wall
 NET = "net"  # the board reaches a gateway on the bench's loopback, in TLS
 FILES = "files"  # start() puts files on the board
@@ -33,6 +34,7 @@ CAPABILITIES = {
     POWER_CUT: "its supply can be cut",
     UART: "the bench is on its RS-485 bus",
     RELAY_OBSERVER: "the bench sees its relay pin",
+    RELAY_EDGES: "the bench sees every edge of its relay pin",
     VIRTUAL_TIME: "its time is the emulator's",
     NET: "it reaches a gateway of the bench",
     FILES: "the bench puts its files there",
@@ -142,8 +144,9 @@ class Board(Protocol):
         ...
 
     def pin(self, number: int) -> Sequence[Edge]:
-        """Every change of an output since `start`, oldest first; the level before the first is
-        0. A cut supply and a reset let it fall to 0. Needs `relay_observer`."""
+        """The changes of an output that were seen since `start`, oldest first; all of them with
+        `relay_edges`. The level before the first is 0. A cut supply and a reset let it fall to
+        0. Needs `relay_observer`."""
         ...
 
     def drive(self, pin: int, level: int) -> None:

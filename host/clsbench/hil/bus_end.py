@@ -19,7 +19,7 @@ from clsbench.errors import EnvironmentProblem
 from clsbench.hil.board import Peer
 from clsbench.hil.ptys import Pty
 
-PTY_GAP_S = 0.002  # a pty brings a frame in one piece
+PTY_GAP_S = 0.003  # a pty brings a frame in one piece
 PORT_GAP_S = 0.02  # a USB adapter hands on what it has every 16 ms
 _LOOK_S = 0.1
 
@@ -64,9 +64,9 @@ class PtyLine:
 class PortLine:
     """An RS-485 adapter, by path or URL."""
 
-    gap_s = PORT_GAP_S
-
     def __init__(self, port: str, baud: int):
+        is_pty = os.path.realpath(port).startswith("/dev/pts/")
+        self.gap_s = PTY_GAP_S if is_pty else PORT_GAP_S
         try:
             self._port = serial.serial_for_url(port, baudrate=baud, timeout=_LOOK_S)
         except (OSError, ValueError, serial.SerialException) as error:

@@ -132,9 +132,11 @@ class PortConsole:
         return True
 
     def _open_device(self) -> None:
+        name = resolve(self.port)
+        options = {} if "://" in name else {"write_timeout": _WRITE_S}  # URLs have none
         try:
             self._device = serial.serial_for_url(
-                resolve(self.port), baudrate=self._baud, timeout=_READ_S, write_timeout=_WRITE_S
+                name, baudrate=self._baud, timeout=_READ_S, **options
             )
         except (OSError, ValueError, serial.SerialException) as error:
             raise EnvironmentProblem(f"port {self.port} cannot be opened: {error}") from error

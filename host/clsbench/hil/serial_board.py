@@ -34,6 +34,7 @@ _PLATFORMS = {"rp2": "rpi_pico", "esp32": "esp32_generic", "linux": "unix", "dar
 _POWER_S = 30.0  # what a power switch's command may take
 _BACK_S = 20.0  # until a port is there again
 _OBSERVE_S = 0.005
+_OBSERVE_LAG_S = 0.1  # a modem line's change takes its way through USB, or a network
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ class SerialBoard(WallTime):
     def pin(self, number: int) -> Sequence[Edge]:
         if number != self.wiring.relay or self._observer is None:
             raise BadInput(f"board {self.name}: pin {number} is not observed")
+        self.sleep(_OBSERVE_LAG_S)
         return tuple(self._observer.edges)
 
     def drive(self, pin: int, level: int) -> None:

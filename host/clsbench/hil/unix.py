@@ -18,6 +18,7 @@ from clsbench.hil.board import (
     PORT,
     POWER_CUT,
     RECORDS,
+    RELAY_EDGES,
     RELAY_OBSERVER,
     UART,
     DeviceFile,
@@ -37,7 +38,9 @@ class ProcessBoard(WallTime):
 
     name = "unix"
     firmware = "unix"
-    caps = frozenset({POWER_CUT, UART, RELAY_OBSERVER, NET, FILES, INPUTS, RECORDS, PORT})
+    caps = frozenset(
+        {POWER_CUT, UART, RELAY_OBSERVER, RELAY_EDGES, NET, FILES, INPUTS, RECORDS, PORT}
+    )
     wiring = WIRING
 
     def __init__(self, workdir: Path, heap: str = "384k"):

@@ -18,6 +18,7 @@ from clsbench.hil.board import (
     INPUTS,
     POWER_CUT,
     RECORDS,
+    RELAY_EDGES,
     RELAY_OBSERVER,
     UART,
     VIRTUAL_TIME,
@@ -41,7 +42,9 @@ class Rp2040Board:
 
     name = "rp2040"
     firmware = FIRMWARE
-    caps = frozenset({POWER_CUT, UART, RELAY_OBSERVER, VIRTUAL_TIME, FILES, INPUTS, RECORDS})
+    caps = frozenset(
+        {POWER_CUT, UART, RELAY_OBSERVER, RELAY_EDGES, VIRTUAL_TIME, FILES, INPUTS, RECORDS}
+    )
     port: str | None = None
 
     def __init__(self, workdir: Path, image: Path):
