@@ -18,7 +18,11 @@ _RESETS = "power on|reset pin or button|watchdog|deep sleep|software"
 # number -> (name, severity, text)
 CODES = {
     codes.OK: ("OK", INFO, "done"),
-    codes.UNKNOWN_ACTION: ("UNKNOWN_ACTION", WARNING, "the action is not begin, end or change"),
+    codes.UNKNOWN_ACTION: (
+        "UNKNOWN_ACTION",
+        WARNING,
+        "the action is not begin, end, change or limit",
+    ),
     codes.BAD_UUID: ("BAD_UUID", WARNING, "the UUID is missing or not 16 bytes"),
     codes.OTHER_OPEN: ("OTHER_OPEN", WARNING, "another transaction is open"),
     codes.NOT_OPEN: ("NOT_OPEN", WARNING, "no transaction with this UUID is open"),
@@ -48,6 +52,7 @@ CODES = {
     codes.BAD_MESSAGE: ("BAD_MESSAGE", WARNING, "a field of the message is missing or wrong"),
     codes.UNKNOWN_MESSAGE: ("UNKNOWN_MESSAGE", WARNING, "the message type is unknown"),
     codes.NOT_ALLOWED: ("NOT_ALLOWED", WARNING, "nobody may ask this over this link"),
+    codes.BAD_LIMIT: ("BAD_LIMIT", WARNING, "limit or duration is missing, or out of range"),
     codes.METER_TIMEOUT: (
         "METER_TIMEOUT",
         FAULT,
@@ -164,6 +169,7 @@ CODES = {
         "the input for {event|?|" + _EVENTS + "} is quiet again",
     ),
     codes.UPDATE_REFUSED: ("UPDATE_REFUSED", WARNING, "the update was refused"),
+    codes.LIMIT_OVER: ("LIMIT_OVER", INFO, "the time of a limit is over"),
     codes.CHANNEL_OPEN: (
         "CHANNEL_OPEN",
         INFO,

@@ -30,6 +30,7 @@ BAD_TIME = const(11)
 BAD_MESSAGE = const(12)
 UNKNOWN_MESSAGE = const(13)
 NOT_ALLOWED = const(14)
+BAD_LIMIT = const(15)
 
 # 20..39: bus and meter; the first eight in the order of proto.modbus.ERROR_NAMES
 METER_TIMEOUT = const(20)
@@ -76,6 +77,7 @@ POWER_FAIL_FOUND = const(74)
 INPUT_ACTIVE = const(75)
 INPUT_QUIET = const(76)
 UPDATE_REFUSED = const(77)
+LIMIT_OVER = const(78)
 
 # 80..89: the CLS channel
 CHANNEL_OPEN = const(80)

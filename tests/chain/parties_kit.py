@@ -34,9 +34,10 @@ PUSH_S = 0.03
 
 
 class Parties:
-    """Roles by name. `socket(name)`: a role's operator socket."""
+    """Roles by name. `socket(name)`: a role's operator socket. speed: of the bench's clock."""
 
-    def __init__(self, work: Path, short: str):
+    def __init__(self, work: Path, short: str, speed: int = 1):
+        self.clock = BenchClock(speed)
         self.work = work
         self.short = short
         self.roles: dict[str, RoleProcess] = {}
@@ -82,9 +83,9 @@ class Parties:
         """A gateway with one meter and one box; `tables`: its profiles."""
         own = name == SMGW
         pki = self.pki.directory if own else self.foreign_pki("smgw", name, "SMGW")
-        meter = PtyMeter(METER, BenchClock())
+        meter = PtyMeter(METER, self.clock)
         self._meters.append(meter)
-        state = {"id": name, "state_dir": str(self.work / name)}
+        state = {"id": name, "state_dir": str(self.work / name), "clock": self.clock.spec()}
         head = [
             ("[smgw]", state | {"event_log": str(self.work / "events.jsonl")}),
             ("[pki]", {"dir": str(pki)}),
@@ -145,6 +146,7 @@ class Parties:
         return {
             "name": name,
             "state_dir": str(self.work / name),
+            "clock": self.clock.spec(),
             "event_log": str(self.work / "events.jsonl"),
             "operator_socket": self.socket(name),
         }
@@ -193,10 +195,10 @@ async def until_answer(ask, seconds: float = 10.0) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def parties(work: Path) -> AsyncIterator[Parties]:
+async def parties(work: Path, speed: int = 1) -> AsyncIterator[Parties]:
     """Nothing running yet; everything that was started is ended. Sockets need short paths."""
     with tempfile.TemporaryDirectory(prefix="clsb") as short:
-        made = Parties(work, short)
+        made = Parties(work, short, speed)
         try:
             yield made
         finally:

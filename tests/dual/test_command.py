@@ -4,6 +4,7 @@ import json
 
 from dicamm import codes
 from dicamm.control.command import parse, uuid_from_text, uuid_text
+from dicamm.control.limit import Limit
 from dicamm.metering import record
 from dicamm.metering.reading import Reading
 
@@ -123,3 +124,24 @@ def test_what_is_not_the_36_character_form_is_no_uuid():
         UUID_TEXT.encode(),
     ):
         assert uuid_from_text(text) is None, text
+
+
+def test_a_limit_is_a_change_with_watts_and_seconds():
+    command, number = parse("limit", UUID, "", None, 4200, 900)
+    assert number == 0 and command.action == record.CHANGE
+    assert (command.limit_w, command.duration_s) == (4200, 900)
+    command, _ = parse("begin", UUID, "", None, None, None)
+    assert command.duration_s == 0
+
+
+def test_a_limit_out_of_range_is_none():
+    wrong = ((-1, 900), (1000001, 900), (0, 0), (0, 604801), (None, 900), (0, None))
+    for limit_w, duration_s in wrong + ((True, 900), (0.5, 900), ("0", 900)):
+        found, number = parse("limit", UUID, "", None, limit_w, duration_s)
+        assert found is None and number == codes.BAD_LIMIT
+
+
+def test_a_limit_below_the_loads_power_opens_and_so_does_any_where_that_is_unknown():
+    assert Limit(1999, 10, 2000, 0).opens and not Limit(2000, 10, 2000, 0).opens
+    assert Limit(4200, 10, 0, 0).opens
+    assert Limit(0, 900, 2000, 5000).until_ms == 905000

@@ -52,6 +52,8 @@ class Controller:
         self._answered = Answered()
         self.open_uuid = None
         self._end_owed = None  # relay is open, the end reading is owed
+        self.rated_w = 0  # power of the load, 0: not known
+        self._limit = None  # a control.limit.Limit that binds the open transaction
         self._owed = []  # events outside a transaction
         self._noted_ms = {}  # event -> when it was last noted
         self._inputs = []  # [event, function that tells whether the input is active, was it]
@@ -129,10 +131,35 @@ class Controller:
         """A limit changes in the open transaction; the command's own UUID may name the event."""
         if self.open_uuid is None or self._end_owed is not None:
             return codes.NOT_OPEN, ""
+        if command.duration_s:
+            self._bind(command)
         reading, error = await self._meter.read_event()
         if error:
             return error, "meter gave no reading"
         return self._record(command, record.CHANGE, reading)
+
+    def _bind(self, command):
+        """A limit takes the place of the one before, if any; the relay follows at once."""
+        from dicamm.control.limit import Limit
+
+        limit = Limit(command.limit_w, command.duration_s, self.rated_w, self._clock.mono_ms())
+        command.text = command.text or limit.text
+        if limit.opens:
+            self._interlock.open()
+        elif self._limit is not None:
+            self._interlock.close()  # where nothing locks it
+        self._limit = limit
+
+    async def _unbind(self):
+        """The limit is over: closed again if the transaction is open and nothing is wrong."""
+        self._limit = None
+        if self._meter.healthy:
+            self._interlock.close()
+        self._log.write(codes.LIMIT_OVER)
+        reading, _ = await self._meter.read_event()
+        if self.open_uuid is not None:  # nothing ended it meanwhile
+            over = _Owed(record.CHANGE, _own_uuid(), "limit over")
+            self._record(over, record.CHANGE, reading, codes.LIMIT_OVER)
 
     async def _end(self, command):
         if self.open_uuid != command.uuid:
@@ -221,6 +248,7 @@ class Controller:
 
     def _owe_end(self, event, text, event_ms, cause):
         self._interlock.open()
+        self._limit = None
         if self._end_owed is None:
             self._end_owed = _Owed(event, self.open_uuid, text, event_ms, cause)
 
@@ -240,6 +268,10 @@ class Controller:
             if self._end_owed is not None and self._meter.healthy and self._time_known():
                 async with self._lock:
                     await self._pay(self._end_owed)
+            if self._limit is not None and self._clock.mono_ms() >= self._limit.until_ms:
+                async with self._lock:
+                    if self._limit is not None:
+                        await self._unbind()
             if self._owed and self._ripe(self._owed[0]):
                 await self._pay_other(self._owed.pop(0))  # no lock: commands need not wait for it
             await asyncio.sleep_ms(20)

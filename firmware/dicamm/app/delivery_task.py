@@ -202,6 +202,8 @@ class CommandPoll:
             uuid_from_text(fields.get("uuid")),
             fields.get("text"),
             fields.get("event_ms"),
+            fields.get("limit_w"),
+            fields.get("duration_s"),
         )
         if code:
             self._log.write(code)

@@ -63,6 +63,7 @@ class Device:
             self.log,
             ports.led,
         )
+        self.controller.rated_w = settings.rated_w
         events, last_due_ms = records.recent(self.journal, self.recorder, REMEMBERED)
         self.controller.recover(events)
         for event in INPUTS:

@@ -7,15 +7,23 @@ from dicamm import codes
 from dicamm.metering import record
 from dicamm.metering.legal_time import is_utc_ms
 
-ACTIONS = {"begin": record.BEGIN, "end": record.END, "change": record.CHANGE}
+LIMIT = "limit"  # a change that binds the relay for a time
+ACTIONS = {
+    "begin": record.BEGIN,
+    "end": record.END,
+    "change": record.CHANGE,
+    LIMIT: record.CHANGE,
+}
 
 
 class Command:
     """action: record.BEGIN, END or CHANGE (of a limit); uuid: 16 bytes of the transaction, or of
     the change; text: up to 64 bytes of UTF-8; event_ms: UTC the caller gave for the event, or
-    None."""
+    None; duration_s: of a limit of limit_w, 0 where it is none."""
 
-    def __init__(self, action, uuid, text, event_ms):
+    def __init__(self, action, uuid, text, event_ms, limit_w=0, duration_s=0):
+        self.limit_w = limit_w
+        self.duration_s = duration_s
         self.action = action
         self.uuid = uuid
         self.text = text
@@ -32,7 +40,7 @@ class Answer:
         self.text = text
 
 
-def parse(action, uuid, text, event_ms):
+def parse(action, uuid, text, event_ms, limit_w=0, duration_s=0):
     """(Command, 0), or (None, code) saying which part is wrong."""
     if not isinstance(action, str) or action not in ACTIONS:
         return None, codes.UNKNOWN_ACTION
@@ -43,7 +51,14 @@ def parse(action, uuid, text, event_ms):
         return None, codes.BAD_TEXT
     if event_ms is not None and not is_utc_ms(event_ms):
         return None, codes.BAD_TIME
-    return Command(ACTIONS[action], uuid, text, event_ms), 0
+    if action != LIMIT:
+        return Command(ACTIONS[action], uuid, text, event_ms), 0
+    from dicamm.control.limit import fault  # here: few devices are ever limited
+
+    code = fault(limit_w, duration_s)
+    if code:
+        return None, code
+    return Command(ACTIONS[action], uuid, text, event_ms, limit_w, duration_s), 0
 
 
 def _text(text):

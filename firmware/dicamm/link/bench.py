@@ -114,7 +114,7 @@ class BenchLink:
             self.answer(number, Answer(codes.UNKNOWN_MESSAGE))
 
     async def _command(self, message):
-        command, code = parse(message.get(2), message.get(3), message.get(4), message.get(5))
+        command, code = parse(*[message.get(key) for key in range(2, 8)])
         if code:
             return Answer(code)
         return await self.device.command(command)

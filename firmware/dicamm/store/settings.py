@@ -25,11 +25,14 @@ KEYS = {
     "bus_tries": (int, 2),
     "baud": (int, 9600),
     "drift_ppm": (int, 50),
+    "rated_w": (int, 0),  # power of the load; a limit below opens the relay. 0: any limit does
     "sign": (int, 0),  # 1: records go to the gateway signed with sign.key besides
     "trial_s": (int, 120),  # real time in which a new version has to prove itself
     "gateway_host": (str, ""),  # empty: no gateway, bench link only
     "gateway_port": (int, 0),
     "gateway_name": (str, ""),
+    "wifi_ssid": (str, ""),  # of a board with a radio; empty: off
+    "wifi_key": (str, ""),
     "channel": (dict, {}),  # the CLS channel: see app.channel_task; empty: none
 }
 

@@ -1,26 +1,31 @@
-"""`clsbench emt`: the aEMT as a process of its own, and its operator's commands."""
+"""`clsbench emt`: the EMT as a process of its own, and its operator's commands."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from clsbench.clock import iso
+from clsbench.cli.emt_ask import ask, json_option, socket_option
+from clsbench.cli.emt_show import COMMANDS
 from clsbench.emt.config import EmtConfig
-from clsbench.emt.operator import OperatorClient
 from clsbench.emt.service import EmtService
 from clsbench.roleconfig import load_config, log_to_stderr, run_until_signal
 
-_socket = click.option("--socket", required=True, help="The aEMT's operator socket.")
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+_uuid = click.option(
+    "--uuid", help="The transaction; the same one for begin and end. Default: new."
+)
+_text = click.option("--text", default="", help="Up to 64 bytes that stand in the records.")
 
 
 @click.group()
 def emt() -> None:
-    """Active external market participant: commands out, records in."""
+    """External market participant: commands out (aEMT), records in (aEMT and pEMT)."""
+
+
+for each in COMMANDS:
+    emt.add_command(each)
 
 
 @emt.command()
@@ -38,12 +43,12 @@ async def _serve(config: EmtConfig) -> None:
 
 
 @emt.command()
-@_socket
+@socket_option
 @click.argument("cls_id")
 @click.argument("action", type=click.Choice(["begin", "end", "change"]))
-@click.option("--uuid", help="The transaction; the same one for begin and end. Default: new.")
-@click.option("--text", default="", help="Up to 64 bytes that stand in the records.")
-@_json
+@_uuid
+@_text
+@json_option
 def switch(
     socket: str, cls_id: str, action: str, uuid: str | None, text: str, as_json: bool
 ) -> int:
@@ -51,54 +56,80 @@ def switch(
 
     Ends with 1 where the device said no.
     """
-    answer = _ask(socket, lambda operator: operator.switch(cls_id, action, uuid=uuid, text=text))
+    answer = ask(socket, lambda emt: emt.switch(cls_id, action, uuid=uuid, text=text))
+    return _tell(action, answer, as_json)
+
+
+@emt.command()
+@socket_option
+@click.argument("cls_id")
+@click.argument("limit_w", type=click.IntRange(0))
+@click.argument("duration_s", type=click.IntRange(1))
+@click.option("--uuid", help="Of the limit itself, to repeat it. Default: new.")
+@_text
+@json_option
+def limit(
+    socket: str,
+    cls_id: str,
+    limit_w: int,
+    duration_s: int,
+    uuid: str | None,
+    text: str,
+    as_json: bool,
+) -> int:
+    """Limit the open transaction on CLS_ID to LIMIT_W for DURATION_S seconds.
+
+    The box ends the limit by itself, whatever becomes of gateway and market. Ends with 1 where
+    the device said no.
+    """
+    answer = ask(
+        socket,
+        lambda emt: emt.switch(
+            cls_id, "limit", uuid=uuid, text=text, limit_w=limit_w, duration_s=duration_s
+        ),
+    )
+    return _tell(f"limit {limit_w} W for {duration_s} s", answer, as_json)
+
+
+@emt.command()
+@socket_option
+@click.argument("cls_id")
+@click.argument("event", type=click.Choice(["begin", "end", "change"]))
+@_uuid
+@_text
+@json_option
+def event(
+    socket: str, cls_id: str, event: str, uuid: str | None, text: str, as_json: bool
+) -> None:
+    """Cause an external event: the gateway reads its meter and signs; nothing is switched."""
+    answer = ask(socket, lambda emt: emt.event(cls_id, event, uuid=uuid, text=text))
+    if as_json:
+        click.echo(json.dumps(answer))
+    else:
+        click.echo(f"{event} {answer['uuid']}: gateway record {answer['seq']}")
+
+
+@emt.command()
+@socket_option
+@click.argument("smgw_id")
+@click.argument("profile")
+@json_option
+def read(socket: str, smgw_id: str, profile: str, as_json: bool) -> None:
+    """Ask SMGW_ID for a reading on demand of its TAF9 or TAF10 PROFILE; it comes as a record."""
+    answer = ask(socket, lambda emt: emt.read(smgw_id, profile))
+    if as_json:
+        click.echo(json.dumps(answer))
+    else:
+        click.echo(f"{profile}: gateway record {answer['seq']}")
+
+
+def _tell(what: str, answer: dict[str, Any], as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(answer))
     else:
         verdict = "done" if answer["code"] == 0 else f"refused with code {answer['code']}"
         click.echo(
-            f"{action} {answer['uuid']}: {verdict} {answer['text']}".rstrip()
+            f"{what} {answer['uuid']}: {verdict} {answer['text']}".rstrip()
             + f" (record {answer['seq']}, {answer['latency_ms']:.0f} ms)"
         )
     return 0 if answer["code"] == 0 else 1
-
-
-@emt.command()
-@_socket
-@_json
-def records(socket: str, as_json: bool) -> None:
-    """The gateway records received and verified so far."""
-    found = _ask(socket, lambda operator: operator.records())
-    if as_json:
-        click.echo(json.dumps({"records": found}))
-        return
-    for row in found:
-        content = row["content"]
-        captured_ms = content.get("captured_ms")
-        captured = "-" if captured_ms is None else iso(captured_ms)
-        click.echo(
-            f"{row['smgw_id']} {row['profile_id']} {row['seq']} {row['type']} {captured}"
-            f" {content.get('event') or ''} {row['uuid'] or ''}".rstrip()
-        )
-
-
-@emt.command()
-@_socket
-@_json
-def status(socket: str, as_json: bool) -> None:
-    """Open channels and numbers stored."""
-    found = _ask(socket, lambda operator: operator.status())
-    if as_json:
-        click.echo(json.dumps(found))
-        return
-    click.echo(f"aEMT {found['name']}: channels {', '.join(found['channels']) or 'none'}")
-    for name, number in found["stored"].items():
-        click.echo(f"  {name}: {number}")
-
-
-def _ask(socket: str, question: Callable[[OperatorClient], Awaitable[Any]]) -> Any:
-    async def ask() -> Any:
-        async with OperatorClient(socket) as operator:
-            return await question(operator)
-
-    return asyncio.run(ask())

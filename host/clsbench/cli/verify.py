@@ -141,7 +141,7 @@ def verify(
     if as_json:
         print(json.dumps(verdict.document()))
     else:
-        _show(verdict)
+        show_verdict(verdict)
     return 0 if verdict.ok else 1
 
 
@@ -189,7 +189,7 @@ def _cms_verifier(trust: Path | None) -> VerifyCms:
     return verify_cms
 
 
-def _show(verdict: Verdict) -> None:
+def show_verdict(verdict: Verdict) -> None:
     for each in verdict.files:
         print(f"{'ok   ' if each.ok else 'FAULT'}  {each.file}\n         {each.detail}")
     print()

@@ -67,13 +67,22 @@ class ClsSession:
             self._waiting.clear()
 
     async def command(
-        self, action: str, uuid: bytes, text: str, event_ms: int, within_s: float
+        self,
+        action: str,
+        uuid: bytes,
+        text: str,
+        event_ms: int,
+        within_s: float,
+        limit: tuple[int, int] | None = None,
     ) -> tuple[int, int | None, str]:
         """Brings one command to the box's answer: (code, record's number, text).
 
+        limit: W and s of action `limit`.
         Raises PeerSilent, also for an answer that is none.
         """
-        message = {0: COMMAND, 2: action, 3: uuid, 4: text, 5: event_ms}
+        message: dict[int, Any] = {0: COMMAND, 2: action, 3: uuid, 4: text, 5: event_ms}
+        if limit is not None:
+            message |= {6: limit[0], 7: limit[1]}
         answer = await self.ask(message, within_s)
         code, seq, told = answer.get(2), answer.get(3), answer.get(4)
         if type(code) is not int or not isinstance(told, str):

@@ -10,6 +10,7 @@ from typing import Any
 
 from clsbench.emt.cls_channel import ClsChannels
 from clsbench.emt.cls_session import ClsSession
+from clsbench.emt.command_row import LIMIT
 from clsbench.net.reverse import HttpAnswer
 
 
@@ -27,8 +28,9 @@ class ChannelWay:
     async def send(self, session: ClsSession, row: dict[str, Any], within_s: float) -> HttpAnswer:
         """Sends the command of a row. Raises PeerSilent."""
         uuid = uuidlib.UUID(row["uuid"]).bytes
+        limit = (row["limit_w"], row["duration_s"]) if row["action"] == LIMIT else None
         code, seq, text = await session.command(
-            row["action"], uuid, row["text"], row["event_ms"], within_s
+            row["action"], uuid, row["text"], row["event_ms"], within_s, limit
         )
         content = {"code": code, "seq": seq, "text": text}
         return HttpAnswer(200, {}, json.dumps(content).encode())

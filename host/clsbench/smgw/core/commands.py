@@ -10,12 +10,16 @@ from typing import Any
 from clsbench.smgw.core.fields import FieldError, object_body, text_field, uint_field, uuid_field
 from clsbench.smgw.core.taf16 import MAX_TEXT_BYTES
 
-ACTIONS = ("begin", "end", "change")
+LIMIT = "limit"
+ACTIONS = ("begin", "end", "change", LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What the market participant wants done. event_ms: its time of the event, UTC."""
+    """What the market participant wants done. event_ms: its time of the event, UTC.
+
+    limit_w, duration_s: of a limit, which ends by itself; None otherwise.
+    """
 
     id: str
     cls_id: str
@@ -25,16 +29,21 @@ class Command:
     text: str
     event_ms: int
     taf_profile: str
+    limit_w: int | None = None
+    duration_s: int | None = None
 
     def for_cls(self) -> dict[str, Any]:
         """The form in which the control box is given it."""
-        return {
+        form = {
             "id": self.id,
             "action": self.action,
             "uuid": self.uuid,
             "text": self.text,
             "event_ms": self.event_ms,
         }
+        if self.action == LIMIT:
+            form |= {"limit_w": self.limit_w, "duration_s": self.duration_s}
+        return form
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,8 @@ def read_command(body: Any, cls_id: str, emt: str) -> Command:
         text=text_field(body, "text", MAX_TEXT_BYTES),
         event_ms=uint_field(body, "event_ms"),
         taf_profile=text_field(body, "taf_profile", 64),
+        limit_w=uint_field(body, "limit_w") if action == LIMIT else None,
+        duration_s=uint_field(body, "duration_s") if action == LIMIT else None,
     )
 
 
