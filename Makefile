@@ -1,5 +1,5 @@
 # Front door. Every target sets up what it needs into .venv first.
-.PHONY: help setup demo test lint bench torture chaos month load commands updates settle-engines lock clean
+.PHONY: help setup demo test lint bench torture chaos month load commands updates settle-engines tls-matrix lock clean
 OUT ?= demo-out
 # most tests wait for sockets and serial lines, so two at a time cost little more than one;
 # those that keep the times of a wire run alone
@@ -17,6 +17,7 @@ help:
 	@echo "make commands 10,000 commands while SMGW, aEMT and lines are killed 50 times (about 15 minutes)"
 	@echo "make updates 50 updates of a board, power cut at a random instant of each (about 8 minutes)"
 	@echo "make settle-engines  settlement of 1,000 points x 1 year by core, DuckDB and Spark: same digits?"
+	@echo "make tls-matrix  every TLS refusal and combination, with each OpenSSL there is (about 2 minutes)"
 	@echo "make setup   only install into .venv (command: .venv/bin/clsbench)"
 	@echo "make lock    resolve requirements.lock anew (needs uv)"
 
@@ -65,6 +66,10 @@ updates: setup
 
 settle-engines: setup
 	nice -n 19 .venv/bin/python tools/settle_engines.py $(ARGS)
+
+tls-matrix: setup
+	.venv/bin/python tools/tls_matrix.py
+	.venv/bin/python tools/tls_matrix.py --run
 
 lock:
 	uv pip compile --universal --python-version 3.11 --group dev pyproject.toml \

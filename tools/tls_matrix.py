@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "chain"))
 
+import matrix_answers as answers  # noqa: E402
 import matrix_table as table  # noqa: E402
 
 DOC = ROOT / "docs" / "tls.md"
@@ -59,7 +60,7 @@ def tables() -> Iterator[str]:
     yield "\n### Refused from servers, by every client\n"
     lists = tuple(table.LISTS)
     yield from _rows(
-        (*table.FROM_SERVERS, *table.LITE_SERVERS, *table.CERTIFICATES_OF_SERVERS, *lists)
+        (*answers.FROM_SERVERS, *answers.LITE_SERVERS, *table.CERTIFICATES_OF_SERVERS, *lists)
     )
     yield "\n### Accepted\n"
     yield "| version | suites | curves of the WAN | curves of the HAN |\n| --- | --- | --- | --- |"

@@ -127,9 +127,13 @@ def _forges(pki: Pki, foreign: Pki, folder: Path) -> dict[str, Forge]:
 
 
 @asynccontextmanager
-async def roles(folder: Path) -> AsyncIterator[Roles]:
-    """All roles, running."""
+async def roles(
+    folder: Path, prepare: Callable[[Pki], object] | None = None
+) -> AsyncIterator[Roles]:
+    """All roles, running; prepare(pki): what is done before they start."""
     pki = Pki.init(folder / "pki", cls_ids=(CLS, OTHER_CLS))
+    if prepare is not None:
+        prepare(pki)
     foreign = Pki.init(folder / "foreign")
     with socket.create_server((HOST, 0)) as free:
         evil_port = free.getsockname()[1]

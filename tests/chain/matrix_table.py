@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import matrix_hellos as hellos
-from matrix_hellos import client_hello, server_hello
+from matrix_hellos import client_hello
 
 from clsbench.net import tls_names
 from clsbench.net.tls_policy import HAN_SECP256R1, NUMBERS_12, SUITES_12, WAN
@@ -76,7 +76,7 @@ def _rest(how: dict) -> dict:
     return {key: value for key, value in how.items() if key != "server_name"}
 
 
-def _lite(kind: str, name: str, text: str, reason: str, networks: str = BOTH, **how) -> Row:
+def lite_row(kind: str, name: str, text: str, reason: str, networks: str = BOTH, **how) -> Row:
     return Row(kind, f"lite-{name}", f"{text} (tlslite-ng)", reason, networks, lite=how)
 
 
@@ -126,8 +126,8 @@ FROM_CLIENTS = (
         "the client offers 0x0305 alone",
         versions=(0x0305,),
     ),
-    _lite("version", "tls-1.0", "TLS 1.0", "the client offers at most TLS 1.0", version=(3, 1)),
-    _lite("version", "tls-1.1", "TLS 1.1", "the client offers at most TLS 1.1", version=(3, 2)),
+    lite_row("version", "tls-1.0", "TLS 1.0", "the client offers at most TLS 1.0", version=(3, 1)),
+    lite_row("version", "tls-1.1", "TLS 1.1", "the client offers at most TLS 1.1", version=(3, 2)),
     _suite(0x0002, "no encryption"),
     _suite(0xC006, "no encryption"),
     _suite(0x0034, "no authentication"),
@@ -147,22 +147,22 @@ FROM_CLIENTS = (
     _suite(0xC0AC, "CCM in TLS 1.2"),
     _suite(0xC0AE, "CCM with a short tag"),
     _suite(0xCCA9, "ChaCha20"),
-    _lite("suite", "rc4", "RC4", _NO_SUITE, version=(3, 3), cipher="rc4"),
-    _lite("suite", "3des", "3DES", _NO_SUITE, cipher="3des"),
-    _lite("suite", "null", "no encryption", _NO_SUITE, cipher="null"),
-    _lite("suite", "cbc-sha1", "CBC with SHA-1", _NO_SUITE, cipher="aes128", mac="sha"),
-    _lite("suite", "ccm", "CCM in TLS 1.2", _NO_SUITE, cipher="aes128ccm"),
-    _lite("suite", "ccm8", "CCM with a short tag", _NO_SUITE, cipher="aes128ccm_8"),
-    _lite("suite", "chacha", "ChaCha20", _NO_SUITE, cipher="chacha20-poly1305"),
-    _lite("suite", "rsa", "no forward secrecy", _NO_SUITE, exchange="rsa"),
-    _lite("suite", "dhe", "finite-field DH", _NO_SUITE, exchange="dhe_rsa"),
-    _lite("suite", "ecdhe-rsa", "RSA certificate", _NO_SUITE, exchange="ecdhe_rsa"),
+    lite_row("suite", "rc4", "RC4", _NO_SUITE, version=(3, 3), cipher="rc4"),
+    lite_row("suite", "3des", "3DES", _NO_SUITE, cipher="3des"),
+    lite_row("suite", "null", "no encryption", _NO_SUITE, cipher="null"),
+    lite_row("suite", "cbc-sha1", "CBC with SHA-1", _NO_SUITE, cipher="aes128", mac="sha"),
+    lite_row("suite", "ccm", "CCM in TLS 1.2", _NO_SUITE, cipher="aes128ccm"),
+    lite_row("suite", "ccm8", "CCM with a short tag", _NO_SUITE, cipher="aes128ccm_8"),
+    lite_row("suite", "chacha", "ChaCha20", _NO_SUITE, cipher="chacha20-poly1305"),
+    lite_row("suite", "rsa", "no forward secrecy", _NO_SUITE, exchange="rsa"),
+    lite_row("suite", "dhe", "finite-field DH", _NO_SUITE, exchange="dhe_rsa"),
+    lite_row("suite", "ecdhe-rsa", "RSA certificate", _NO_SUITE, exchange="ecdhe_rsa"),
     _raw(
         "suite",
         "suite-1303",
         "ChaCha20 in TLS 1.3",
         _NO_SUITE,
-        HAN_ONLY,
+        BOTH,
         True,
         versions=(0x0304,),
         suites=(0x1303,),
@@ -173,7 +173,7 @@ FROM_CLIENTS = (
         "suite-1305",
         "CCM with a short tag in TLS 1.3",
         _NO_SUITE,
-        HAN_ONLY,
+        BOTH,
         True,
         versions=(0x0304,),
         suites=(0x1305,),
@@ -196,16 +196,16 @@ FROM_CLIENTS = (
     _curve(256),
     _curve(24, WAN_ONLY),
     _curve(28, WAN_ONLY),
-    _lite("curve", "x25519", "x25519", _NO_CURVE, group="x25519"),
-    _lite("curve", "x448", "x448", _NO_CURVE, group="x448"),
-    _lite("curve", "secp521r1", "secp521r1", _NO_CURVE, group="secp521r1"),
-    _lite("curve", "secp256k1", "secp256k1", _NO_CURVE, group="secp256k1"),
+    lite_row("curve", "x25519", "x25519", _NO_CURVE, group="x25519"),
+    lite_row("curve", "x448", "x448", _NO_CURVE, group="x448"),
+    lite_row("curve", "secp521r1", "secp521r1", _NO_CURVE, group="secp521r1"),
+    lite_row("curve", "secp256k1", "secp256k1", _NO_CURVE, group="secp256k1"),
     _raw(
         "curve",
         "curve-13-x25519",
         "x25519 in TLS 1.3",
         _NO_CURVE,
-        HAN_ONLY,
+        BOTH,
         True,
         versions=(0x0304,),
         suites=(0x1301,),
@@ -252,7 +252,7 @@ FROM_CLIENTS = (
         "downgrade",
         "TLS 1.2 by fallback (TLS_FALLBACK_SCSV)",
         "downgrade: the client fell back",
-        HAN_ONLY,
+        BOTH,
         True,
         suites=(*hellos.SUITES, 0x5600),
     ),
@@ -340,114 +340,6 @@ LISTS = (
     ),
 )
 
-
-def _answer(kind: str, name: str, text: str, reason: str, needs_13: bool = False, **how) -> Row:
-    return Row(
-        kind,
-        name,
-        text,
-        reason,
-        WAN_ONLY,
-        hello=lambda _s: server_hello(**how),
-        needs_13=needs_13,
-    )
-
-
-# what a server may not do to our clients, by hand
-FROM_SERVERS = (
-    _answer("version", "ssl-3.0", "SSL 3.0", "the server chose SSL 3.0", version=0x0300),
-    _answer("version", "tls-1.0", "TLS 1.0", "the server chose TLS 1.0", version=0x0301),
-    _answer("version", "tls-1.1", "TLS 1.1", "the server chose TLS 1.1", version=0x0302),
-    _answer(
-        "suite",
-        "null",
-        "no encryption",
-        "the server chose TLS_ECDHE_ECDSA_WITH_NULL_SHA",
-        suite=0xC006,
-    ),
-    _answer(
-        "suite",
-        "anonymous",
-        "no authentication",
-        "TLS_ECDH_anon_WITH_AES_128_CBC_SHA",
-        suite=0xC018,
-    ),
-    _answer("suite", "rsa", "no forward secrecy", "TLS_RSA_WITH_AES_128_CBC_SHA", suite=0x002F),
-    _answer(
-        "suite", "cbc-sha1", "CBC with SHA-1", "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", suite=0xC009
-    ),
-    _answer("suite", "chacha", "ChaCha20", "WITH_CHACHA20_POLY1305_SHA256", suite=0xCCA9),
-    _answer(
-        "suite",
-        "cbc-without-etm",
-        "CBC without encrypt-then-MAC",
-        "CBC suite without encrypt-then-MAC",
-        suite=0xC023,
-    ),
-    _answer(
-        "session",
-        "compression",
-        "compression",
-        "compression not allowed: the server chose deflate",
-        compression=1,
-    ),
-    _answer(
-        "session",
-        "no-renegotiation-info",
-        "no renegotiation info (RFC 5746)",
-        "hello without renegotiation info",
-        renegotiation=None,
-    ),
-    _answer(
-        "session",
-        "downgrade",
-        "TLS 1.2 with the mark of a downgrade",
-        "downgrade",
-        True,
-        random=bytes(24) + b"DOWNGRD\x01",
-    ),
-    _answer(
-        "session",
-        "truncated-hmac",
-        "truncated HMACs",
-        "the server chose truncated HMACs",
-        more={4: b""},
-    ),
-    Row(
-        "session",
-        "http",
-        "plain HTTP",
-        "not TLS",
-        WAN_ONLY,
-        hello=lambda _s: b"HTTP/1.1 400 Bad Request\r\n\r\n",
-    ),
-    Row(
-        "session",
-        "hang-up",
-        "closed in the handshake",
-        "closed during the TLS handshake",
-        WAN_ONLY,
-        hello=lambda _s: b"",
-    ),
-)
-CURVES_OF_SERVERS = (29, 25, 22, 30)
-
-LITE_SERVERS = (
-    _lite("version", "tls-1.1", "TLS 1.1 alone", "the other side refused: ", version=(3, 2)),
-    _lite(
-        "suite", "chacha", "ChaCha20 alone", "the other side refused: ", cipher="chacha20-poly1305"
-    ),
-    _lite(
-        "suite",
-        "cbc-sha1",
-        "CBC with SHA-1 alone",
-        "the other side refused: ",
-        cipher="aes128",
-        mac="sha",
-    ),
-    _lite("curve", "x25519", "x25519 alone", "the other side refused: ", group="x25519"),
-    _lite("curve", "secp521r1", "secp521r1 alone", "the other side refused: ", group="secp521r1"),
-)
 
 # what is accepted: every suite on every curve, by tlslite (and by OpenSSL, which is ours)
 LITE_SUITES_12 = {

@@ -8,6 +8,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+import matrix_answers as answers
 import matrix_hellos as hellos
 import matrix_lite as lite
 import matrix_table as table
@@ -121,7 +122,7 @@ async def test_without_a_sound_revocation_list_nobody_is_let_in(on: Roles, row: 
     check(row, reason)
 
 
-@pytest.mark.parametrize(("row", "call"), at_calls(table.FROM_SERVERS))
+@pytest.mark.parametrize(("row", "call"), at_calls(answers.FROM_SERVERS))
 async def test_forbidden_answer_is_refused_by_our_client(on: Roles, row: Row, call: str):
     if row.needs_13 and not on.has_13("service"):
         pytest.skip(NO_13)
@@ -130,7 +131,7 @@ async def test_forbidden_answer_is_refused_by_our_client(on: Roles, row: Row, ca
         check(row, await Calls(on).failing(call, port))
 
 
-@pytest.mark.parametrize("curve", table.CURVES_OF_SERVERS, ids=lambda number: GROUPS[number])
+@pytest.mark.parametrize("curve", answers.CURVES_OF_SERVERS, ids=lambda number: GROUPS[number])
 @pytest.mark.parametrize("call", CALLS)
 async def test_forbidden_curve_is_refused_by_our_client(on: Roles, curve: int, call: str):
     whose = on.pki.gwa.tls if call in ("smgw-gwa", "emt-gwa") else on.pki.emt("flexmarkt").tls
@@ -141,7 +142,7 @@ async def test_forbidden_curve_is_refused_by_our_client(on: Roles, curve: int, c
         assert "curve not allowed" in await Calls(on).failing(call, port)
 
 
-@pytest.mark.parametrize(("row", "call"), at_calls(table.LITE_SERVERS))
+@pytest.mark.parametrize(("row", "call"), at_calls(answers.LITE_SERVERS))
 async def test_server_of_tlslite_without_anything_allowed_is_refused(
     on: Roles, row: Row, call: str
 ):

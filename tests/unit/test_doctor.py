@@ -13,6 +13,8 @@ from clsbench.cli import doctor
 from clsbench.errors import EnvironmentProblem
 from clsbench.net import tls_probe
 from clsbench.net.tls_probe import TlsCapabilities
+from clsbench.pki import operations
+from clsbench.pki.layout import Pki
 
 CHECKS = [
     "Python",
@@ -112,6 +114,15 @@ def test_versions_suites_and_curves_are_told_one_by_one(monkeypatch):
     assert versions.detail == "WAN: TLS 1.2" and "OpenSSL 3.2" in versions.remedy
     assert (suites.detail, curves.detail) == ("none", "a; not: b")
     assert doctor.can_run([versions, suites, curves])
+
+
+def test_certificates_near_their_end_are_told(tmp_path):
+    made = Pki.init(tmp_path / "pki")
+    assert doctor.certificates(made.directory).state == doctor.OK
+    operations.renew(made, "gwa", days=7)
+    finding = doctor.certificates(made.directory)
+    assert finding.state == doctor.NOTE and "3 of its certificates" in finding.detail
+    assert finding.remedy.count("clsbench pki renew DIR gwa") == 3
 
 
 def test_machine_without_pseudo_terminals_is_told(monkeypatch):

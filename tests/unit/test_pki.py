@@ -337,7 +337,7 @@ def test_command_init_and_show(tmp_path: Path):
     assert lines[0].split() == [
         *("role", "purpose", "cn", "curve", "valid", "until", "state", "fingerprint")
     ]
-    assert len(lines) == 1 + len(rows)
+    assert len(lines) == 1 + len(rows) + 3  # revocation lists
     again = runner.invoke(pki_command, ["init", "--out", out])
     assert isinstance(again.exception, BadInput)
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -24,6 +25,7 @@ from clsbench.paths import boards_dir, firmware_dir
 OK, MISSING, NOTE = "ok", "missing", "note"
 PYTHON = (3, 11)
 SOCKETS = 12  # what the roles, meters and links of one demo need at once
+WARN_DAYS = 30
 UF2, CORPUS = "CLSBENCH_UF2", "CLSBENCH_CORPUS"
 
 _CHECKOUT = Path(__file__).resolve().parents[3]
@@ -65,9 +67,10 @@ class Finding:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def doctor(as_json: bool) -> int:
+@click.option("--pki", type=click.Path(path_type=Path), help="Tell what ends soon in this PKI.")
+def doctor(as_json: bool, pki: Path | None) -> int:
     """Tells what this machine can do. Exit code 0 when the demo can run here, else 3."""
-    findings = examine()
+    findings = examine() + ([] if pki is None else [certificates(pki)])
     ready = can_run(findings)
     if as_json:
         print(json.dumps({"ok": ready, "checks": [vars(each) for each in findings]}))
@@ -227,6 +230,20 @@ def tls_details() -> list[Finding]:
         _kinds("TLS suites", can.suites),
         _kinds("TLS curves", can.groups),
     ]
+
+
+def certificates(directory: Path) -> Finding:
+    """Certificates and revocation lists of a PKI: what ends within WARN_DAYS, or has ended."""
+    from clsbench.pki.layout import Pki
+    from clsbench.pki.watch import endings
+
+    found = Pki.open(directory)
+    lists = (found.wan_crl, found.han_crl)
+    ends = endings(found.certificates(), lists, datetime.now(UTC), WARN_DAYS)
+    if not ends:
+        return Finding("PKI", OK, f"{directory}: nothing ends within {WARN_DAYS} days", "", False)
+    detail = f"{directory}: {len(ends)} of its certificates and lists end or have ended"
+    return Finding("PKI", NOTE, detail, "\n".join(each.text for each in ends), False)
 
 
 def _kinds(name: str, found: dict[str, bool]) -> Finding:
