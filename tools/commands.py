@@ -1,6 +1,7 @@
 """10,000 commands through the whole chain while SMGW, aEMT and lines are killed 50 times.
 
     python tools/commands.py [--commands N] [--kills N] [--boxes N] [--seed N] [--out DIR]
+                             [--via smgw|channel]
 
 Boards run the real firmware; GWA, aEMT and SMGW are processes of their own. Ends with counts and
 times; exit code 1 when a command is lost without a refusal, executed twice, or lacks the record
@@ -18,15 +19,15 @@ from pathlib import Path
 
 from clsbench.bench.commands_run import Course, Storm, settle
 from clsbench.bench.commands_verdict import Verdict, figures, judge
-from clsbench.bench.fleet import Fleet
+from clsbench.bench.fleet import CHANNEL, SMGW, Fleet
 
 
 async def run_commands(
-    work: Path, seed: int, commands: int, kills: int, boxes: int
+    work: Path, seed: int, commands: int, kills: int, boxes: int, via: str = SMGW
 ) -> tuple[Course, Verdict]:
     """A fleet in `work`, commanded and broken; what was given, and what came of it."""
     chance = random.Random(seed)
-    fleet = Fleet(work, boxes, chance)
+    fleet = Fleet(work, boxes, chance, via)
     try:
         await fleet.start()
         storm = Storm(fleet, chance, commands, kills)
@@ -50,13 +51,14 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--boxes", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--via", choices=(SMGW, CHANNEL), default=SMGW, help="way of the commands")
     parser.add_argument("--out", type=Path, help="keep state and logs there")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="commands-") as folder:
         work = given.out or Path(folder)
         work.mkdir(parents=True, exist_ok=True)
         course, verdict = asyncio.run(
-            run_commands(work, given.seed, given.commands, given.kills, given.boxes)
+            run_commands(work, given.seed, given.commands, given.kills, given.boxes, given.via)
         )
         details = {"lost": verdict.lost, "executed twice": verdict.twice}
         details |= {"incomplete": verdict.incomplete, "findings": verdict.findings}
@@ -64,7 +66,7 @@ def main() -> int:
     for name, found in details.items():
         for text in found[:20]:
             print(f"commands: {name}: {text}", file=sys.stderr)
-    print(f"commands: seed {given.seed}: {figures(course, verdict)}")
+    print(f"commands: via {given.via}, seed {given.seed}: {figures(course, verdict)}")
     return 0 if verdict.ok else 1
 
 

@@ -147,10 +147,10 @@ class Storm:
     async def _kill(self, what: str) -> None:
         self.course.kills[what] += 1
         if what == LINK:
-            line = self._chance.choice(self._fleet.boxes).line
-            line.cut()
+            box = self._chance.choice(self._fleet.boxes)
+            box.cut()
             await asyncio.sleep(self._chance.uniform(*LINK_DOWN_S))
-            line.mend()
+            box.mend()
             return
         role = "smgw" if what == SMGW else "emt"
         await self._fleet.roles[role].kill()

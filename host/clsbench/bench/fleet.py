@@ -8,6 +8,7 @@ how to start and break the parts; gives no command.
 import random
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from clsbench.bench.bad_lines import BadTcpLine
@@ -32,19 +33,24 @@ WATER_MC = 10_000  # cold enough to draw power for as long as a run lasts
 TELEGRAM_MS = 40  # real time between telegrams of the base meter
 START_TRIES = 4
 BUS_BAUD = 115_200
+SMGW, CHANNEL = "smgw", "channel"
+PORTS = ("han", "socks")  # of the gateway, each with a line from each box
 
 
 class Box:
-    """One control box: board, bus, MID meter, line to the gateway.
+    """One control box: board, bus, MID meter, lines to the gateway (HAN, and SOCKS-TLS).
 
     edges: (time.monotonic_ns, closed) of every change of the relay, in order.
     """
 
-    def __init__(self, number: int, work: Path, clock: BenchClock, line: BadTcpLine):
+    def __init__(
+        self, number: int, work: Path, clock: BenchClock, line: BadTcpLine, socks: BadTcpLine
+    ):
         self.cls_id = f"ETST0020{number:06d}"
         self.meter_id = f"1EAS{number:010d}"
         self.key_file = work / f"{self.cls_id}.key"
-        self.line = line
+        self.server_name = f"aemt.box{number}"
+        self._lines = (line, socks)
         self.edges: list[tuple[int, bool]] = []
         rod = HeatingRod(start_ms=clock.now_ms(), water_mc=WATER_MC)
         self.plant = Plant(rod, {"mid": Feeder([rod])})
@@ -57,26 +63,47 @@ class Box:
             work / self.cls_id, uarts={0: self._bus.a_path}, on_pin=self._on_pin
         )
 
-    def start(self, firmware: list[tuple[str, bytes]], pki: Pki, gateway_name: str) -> None:
+    async def open_lines(self) -> None:
+        """Opens both lines; they lead to the gateway once it is there."""
+        for line in self._lines:
+            await line.start()
+
+    def cut(self) -> None:
+        """Breaks both lines until `mend`."""
+        for line in self._lines:
+            line.cut()
+
+    def mend(self) -> None:
+        """The lines pass again."""
+        for line in self._lines:
+            line.mend()
+
+    def start(
+        self, firmware: list[tuple[str, bytes]], pki: Pki, gateway_name: str, via: str
+    ) -> None:
         """Meter, board, firmware and provisioning; main.py runs then."""
         self._meter.start()
         self.board.start()
+        line, socks = self._lines
+        channel = {"channel": {"name": self.server_name, "port": socks.port}}
         device = DeviceConfig(
             device_id=self.cls_id,
             cls_id=self.cls_id,
             meter_id=self.meter_id,
             gateway_host="127.0.0.1",
-            gateway_port=self.line.port,
+            gateway_port=line.port,
             gateway_name=gateway_name,
-            extra={"baud": BUS_BAUD},
+            extra={"baud": BUS_BAUD, **(channel if via == CHANNEL else {})},
         )
         flash(self.board.path, firmware + device_files(device, pki, self.key_file))
 
-    def close(self) -> None:
-        """Ends board, meter and bus."""
+    async def close(self) -> None:
+        """Ends board, meter, bus and lines."""
         self.board.close()
         self._meter.stop()
         self._bus.close()
+        for line in self._lines:
+            await line.close()
 
     def _on_pin(self, pin: int, level: int, mono_ns: int) -> None:
         if pin == PIN_RELAY and bool(level) != self.plant.relay:
@@ -85,18 +112,22 @@ class Box:
 
 
 class Fleet:
-    """work: folder for state, keys and logs. After `start`: `operator`, `boxes`, `roles`."""
+    """work: folder for state, keys and logs. After `start`: `operator`, `boxes`, `roles`.
 
-    def __init__(self, work: Path, boxes: int, chance: random.Random):
+    via: commands go by the gateway itself (SMGW), or over the CLS channel of each box (CHANNEL).
+    """
+
+    def __init__(self, work: Path, boxes: int, chance: random.Random, via: str = SMGW):
         work.mkdir(parents=True, exist_ok=True)
         self.work = work
         self.names = Names()
+        self._via = via
         self.clock = BenchClock()
         self.roles: dict[str, RoleProcess] = {}
         self._sockets = Path(tempfile.mkdtemp(prefix="clsbench-"))
         self.operator = OperatorClient(str(self._sockets / "emt"))
         self.boxes = [
-            Box(number, work, self.clock, BadTcpLine(self._han_port, chance))
+            Box(number, work, self.clock, *(BadTcpLine(self._to(port), chance) for port in PORTS))
             for number in range(1, boxes + 1)
         ]
         self._lmn = SerialLine(baud=LMN_BAUD)
@@ -116,13 +147,13 @@ class Fleet:
         pki = Pki.init(self.work / "pki", names.smgw, names.gwa, [names.emt], ids)
         for box in self.boxes:
             record_key(box.key_file)
-            await box.line.start()
+            await box.open_lines()
         for role in ("gwa", "emt", "smgw"):
             await self.start_role(role)
         self._base_meter.start()
         firmware = build_firmware("unix", self.work / "firmware")
         for box in self.boxes:
-            box.start(firmware, pki, f"{names.smgw.lower()}.sm")
+            box.start(firmware, pki, f"{names.smgw.lower()}.sm", self._via)
         await self.operator.__aenter__()
 
     async def start_role(self, role: str) -> None:
@@ -143,19 +174,20 @@ class Fleet:
         """Ends every part; state stays in `work`."""
         await self.operator.__aexit__(None, None, None)
         for box in self.boxes:
-            box.close()
+            await box.close()
         for role in ("smgw", "emt", "gwa"):
             if role in self.roles:
                 await self.roles[role].stop()
         self._base_meter.stop()
         self._lmn.close()
-        for box in self.boxes:
-            await box.line.close()
         shutil.rmtree(self._sockets, ignore_errors=True)
 
-    def _han_port(self) -> int:
-        gateway = self.roles.get("smgw")
-        return gateway.ports.get("han", 0) if gateway else 0
+    def _to(self, port: str) -> Callable[[], int]:
+        def there() -> int:
+            gateway = self.roles.get("smgw")
+            return gateway.ports.get(port, 0) if gateway else 0
+
+        return there
 
     def _lmn_values(self, utc_ms: int) -> list[tuple[str, int, int, int]]:
         readings = [box.plant.reading("mid", utc_ms) for box in self.boxes]
@@ -195,10 +227,12 @@ class Fleet:
                         "smgw_id": names.smgw,
                         "key_file": str(box.key_file),
                         "taf_profile": names.taf16,
+                        "via": self._via,
                     },
                 )
                 for box in self.boxes
             ),
+            ("[cls_channel]", {"port": ports.get("cls", 0)}),
         ]
 
     def _smgw(self, ports: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
@@ -233,4 +267,18 @@ class Fleet:
                 },
             ),
             *(("[[cls]]", {"cls_id": cls_id}) for cls_id in ids),
+            ("[socks]", {"port": ports.get("socks", 0)}),
+            *(
+                (
+                    "[[proxy]]",
+                    {
+                        "name": box.cls_id,
+                        "cls_id": box.cls_id,
+                        "emt": names.emt,
+                        "local_server_name": box.server_name,
+                        "wan_peers": [f"127.0.0.1:{emt['cls']}"],
+                    },
+                )
+                for box in self.boxes
+            ),
         ]
