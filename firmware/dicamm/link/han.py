@@ -52,11 +52,11 @@ class HanClient:
     async def time(self):
         """(utc_ms, bound_ms) of the gateway. Raises HanError, also when its clock is not set."""
         body = await self._object("GET", TIME, None)
+        if body.get("state") != "synchronised":
+            raise HanError(codes.GATEWAY_TIME_UNSET)
         utc_ms, bound_ms = body.get("utc_ms"), body.get("bound_ms")
         if not is_utc_ms(utc_ms) or not is_utc_ms(bound_ms):
             raise HanError(codes.HAN_CONTENT)
-        if body.get("state") != "synchronised":
-            raise HanError(codes.GATEWAY_TIME_UNSET)
         return utc_ms, bound_ms
 
     async def announce(self, event):

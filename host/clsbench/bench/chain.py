@@ -27,7 +27,9 @@ from clsbench.pki.layout import Pki
 class ChainOptions:
     """speed: bench seconds per second. scenario, capture: see `BenchPlant`. heap: of the board's
     interpreter. paced False: the buses do not keep their baud rate (for soak tests). channel:
-    who opens the CLS channel, see `bench.channel`; "": commands go through the gateway."""
+    who opens the CLS channel, see `bench.channel`; "": commands go through the gateway. ntp:
+    the gateway takes legal time from the GWA's time server, with these keys in its [time]
+    section; None: it claims the bench's."""
 
     speed: int = 1
     scenario: str = "plant"
@@ -37,6 +39,7 @@ class ChainOptions:
     device: dict[str, object] | None = None
     env: dict[str, str] | None = None  # of the board's interpreter
     channel: str = ""
+    ntp: dict[str, object] | None = None
 
 
 class Chain:

@@ -41,6 +41,11 @@ def gwa_toml(chain: Chain, ports: dict[str, int]) -> str:
             ("[pki]", {"dir": str(chain.work / "pki")}),
             ("[management]", {"port": ports.get("management", 0)}),
             ("[service]", {"port": ports.get("service", 0)}),
+            *(
+                [("[time]", {"port": ports.get("time", 0)})]
+                if chain.options.ntp is not None
+                else []
+            ),
             ("[[smgw]]", {"id": names.smgw}),
             ("[[emt]]", {"name": names.emt, "smgw_ids": [names.smgw]}),
         ]
@@ -90,6 +95,7 @@ def smgw_toml(chain: Chain, ports: dict[str, int]) -> str:
             ("[smgw]", {"id": names.smgw, **_common(chain, "smgw")}),
             ("[pki]", {"dir": str(chain.work / "pki")}),
             ("[han]", {"port": ports.get("han", 0)}),
+            *_time(chain),
             (
                 "[gwa]",
                 {
@@ -128,6 +134,15 @@ def smgw_toml(chain: Chain, ports: dict[str, int]) -> str:
             *channel.smgw_tables(chain, ports),
         ]
     )
+
+
+def _time(chain: Chain) -> list[tuple[str, dict[str, object]]]:
+    """The gateway's time server, where it does not simply claim the bench's time."""
+    keys = chain.options.ntp
+    if keys is None:
+        return []
+    port = chain.roles["gwa"].ports["time"]
+    return [("[time]", {"source": "ntp", "port": port, "poll_s": 60, **keys})]
 
 
 def _common(chain: Chain, role: str) -> dict[str, str]:
