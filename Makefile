@@ -1,5 +1,5 @@
 # Front door. Every target sets up what it needs into .venv first.
-.PHONY: help setup demo test lint bench torture chaos month load commands updates settle-engines tls-matrix lock clean
+.PHONY: help setup demo test lint bench torture chaos month load commands updates settle-engines channel tls-matrix lock clean
 OUT ?= demo-out
 # most tests wait for sockets and serial lines, so two at a time cost little more than one;
 # those that keep the times of a wire run alone
@@ -18,6 +18,7 @@ help:
 	@echo "make updates 50 updates of a board, power cut at a random instant of each (about 8 minutes)"
 	@echo "make settle-engines  settlement of 1,000 points x 1 year by core, DuckDB and Spark: same digits?"
 	@echo "make tls-matrix  every TLS refusal and combination, with each OpenSSL there is (about 2 minutes)"
+	@echo "make channel a GiB each way through the CLS channel's proxy, its speed, times of switching over it"
 	@echo "make setup   only install into .venv (command: .venv/bin/clsbench)"
 	@echo "make lock    resolve requirements.lock anew (needs uv)"
 
@@ -63,6 +64,11 @@ commands: setup
 
 updates: setup
 	nice -n 10 .venv/bin/python tools/updates.py $(ARGS)
+
+channel: setup
+	nice -n 19 .venv/bin/python tools/channel_gib.py
+	nice -n 10 .venv/bin/python tools/channel_gib.py --compare --mib 64
+	nice -n 10 .venv/bin/python tools/channel_latency.py $(ARGS)
 
 settle-engines: setup
 	nice -n 19 .venv/bin/python tools/settle_engines.py $(ARGS)
