@@ -98,9 +98,15 @@ def gateway_contents() -> list[dict]:
     numbers = {"taf16": 0, "taf7": 0}
     for content in contents:
         numbers[content["type"]] += 1
-        captured_ms = at_ms(content.pop("minute")) + GATEWAY_LATE_MS
+        event_ms = at_ms(content.pop("minute"))
+        captured_ms = event_ms + GATEWAY_LATE_MS
         raw = GATEWAY_START_DWH + energy_dwh(captured_ms)
         content |= {
+            "smgw_id": "ETST0010000001",
+            "meter_id": "1EMH0098765432",
+            "cls_id": "ETST0020000017",
+            "status": "A000000020000000",
+            "due_ms" if content["type"] == "taf7" else "event_ms": event_ms,
             "profile_id": content["type"] + "-1",
             "seq": numbers[content["type"]],
             "captured_ms": captured_ms,

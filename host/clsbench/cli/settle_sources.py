@@ -8,7 +8,7 @@ from typing import Any
 
 from clsbench.errors import BadInput, EnvironmentProblem
 from clsbench.settlement.csv_series import read_csv
-from clsbench.settlement.times import QUARTER_MS, format_ms, parse_ms
+from clsbench.settlement.records import whole_window
 
 MAX_BYTES = 512 * 1024 * 1024
 NO_GROUPS = {"rest": "REST", "delta": "DELTA", "by_uuid": {}}
@@ -95,16 +95,7 @@ def _set_window(body: dict[str, Any], choices: Choices) -> None:
     if choices.to_text:
         window["to"] = choices.to_text
     if "from" not in window or "to" not in window:
-        times = [
-            parse_ms(entry.get("t") or entry.get("captured"), "reading")
-            for series in body.get("series") or []
-            for entry in series.get("readings") or []
-        ]
-        if not times:
-            raise BadInput("no readings, so no window: state it with --from and --to")
-        half = QUARTER_MS // 2
-        window.setdefault("from", format_ms((min(times) + half) // QUARTER_MS * QUARTER_MS))
-        window.setdefault("to", format_ms((max(times) + half) // QUARTER_MS * QUARTER_MS))
+        window = {**whole_window(body), **window}
     body["window"] = window
 
 

@@ -8,6 +8,7 @@ from clsbench.clock import iso
 from clsbench.demo.checks import Check, compare_energy, wh
 from clsbench.demo.evidence import Pair, Slot
 from clsbench.demo.run import DemoResult
+from clsbench.demo.settlement import settlements
 
 
 def document(result: DemoResult) -> dict[str, Any]:
@@ -20,6 +21,7 @@ def document(result: DemoResult) -> dict[str, Any]:
         "names": result.names,
         "transactions": [_transaction(result, pair) for pair in evidence.pairs],
         "quarter_hours": [_slot(slot) for slot in evidence.slots],
+        "settlement": settlements(evidence),
         "records": [record.document() | {"witness": "device"} for record in evidence.device]
         + [record.content | {"witness": "gateway"} for record in evidence.gateway],
         "latency_ms": {

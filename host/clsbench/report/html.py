@@ -16,6 +16,7 @@ from clsbench.report.chart import colour_class, draw_chart
 from clsbench.report.lanes import draw_lanes
 from clsbench.report.sentences import Teller
 from clsbench.report.series import Series, Transaction
+from clsbench.report.settlement import settlement_section
 from clsbench.report.svg import Safe, joined, tag
 from clsbench.report.tables import (
     checks_of,
@@ -66,6 +67,7 @@ def render(events: Iterable[dict[str, Any]], document: dict[str, Any] | None) ->
         chart=draw_chart(series)
         or tag("p", "The log holds no reading and no switching to draw.", class_="empty"),
         quarters=quarters_table(series),
+        settlement=settlement_section(series, told),
         lanes=_lanes(series, sentences),
         kinds=_kinds(series),
         events=events_table(series, sentences),

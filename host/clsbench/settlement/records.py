@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from clsbench.device.records import ENDS, DeviceRecord
+from clsbench.errors import BadInput
 from clsbench.settlement.document import direction_of
-from clsbench.settlement.times import QUARTER_MS, format_ms
+from clsbench.settlement.times import QUARTER_MS, format_ms, parse_ms
 from clsbench.smgw.core import status
 
 WATT_HOURS = 30  # DLMS unit code
@@ -89,6 +90,21 @@ def gateway_body(contents: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], di
         }
         events.append((key, entry, values))
     return _body(readings, events)
+
+
+def whole_window(body: dict[str, Any]) -> dict[str, str]:
+    """from, to: from a body's first reading to its last, on the grid. Raises BadInput."""
+    times = [
+        parse_ms(entry.get("t") or entry.get("captured"), "reading")
+        for series in body.get("series") or []
+        for entry in series.get("readings") or []
+    ]
+    if not times:
+        raise BadInput("no readings, so no window: state it with --from and --to")
+    ends = (
+        (at_ms + QUARTER_MS // 2) // QUARTER_MS * QUARTER_MS for at_ms in (min(times), max(times))
+    )
+    return dict(zip(("from", "to"), map(format_ms, ends), strict=True))
 
 
 def _body(readings: list[Entry], events: list[Entry]) -> tuple[dict[str, Any], dict[str, str]]:
