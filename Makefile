@@ -1,5 +1,5 @@
 # Front door. Every target sets up what it needs into .venv first.
-.PHONY: help setup demo test lint bench torture chaos month load commands updates settle-engines channel tls-matrix lock clean
+.PHONY: help setup demo test lint bench torture chaos month load commands updates settle-engines channel tls-matrix lock cms-mutations clean
 OUT ?= demo-out
 # most tests wait for sockets and serial lines, so two at a time cost little more than one;
 # those that keep the times of a wire run alone
@@ -13,12 +13,13 @@ help:
 	@echo "make torture power cuts at every byte of every flash operation of the journal"
 	@echo "make chaos   1,000 transactions while the chain is being broken (about 20 minutes)"
 	@echo "make month   31 days of quarter hours and switchings in about 10 minutes"
+	@echo "make cms-mutations  10,000 altered messages of content security: all refused"
 	@echo "make load    gateway: 10,000 events while it is killed, then 50 meters (about 6 minutes)"
 	@echo "make commands 10,000 commands while SMGW, aEMT and lines are killed 50 times (about 15 minutes)"
 	@echo "make updates 50 updates of a board, power cut at a random instant of each (about 8 minutes)"
 	@echo "make settle-engines  settlement of 1,000 points x 1 year by core, DuckDB and Spark: same digits?"
-	@echo "make tls-matrix  every TLS refusal and combination, with each OpenSSL there is (about 2 minutes)"
 	@echo "make channel a GiB each way through the CLS channel's proxy, its speed, times of switching over it"
+	@echo "make tls-matrix  every TLS refusal and combination, with each OpenSSL there is (about 2 minutes)"
 	@echo "make setup   only install into .venv (command: .venv/bin/clsbench)"
 	@echo "make lock    resolve requirements.lock anew (needs uv)"
 
@@ -54,6 +55,9 @@ chaos: setup
 
 month: setup
 	.venv/bin/python tools/month.py $(ARGS)
+
+cms-mutations: setup
+	nice -n 19 .venv/bin/python -W ignore tools/cms_mutations.py $(ARGS)
 
 load: setup
 	nice -n 10 .venv/bin/python tools/smgw_events.py
