@@ -20,8 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "chain"))
 
-import matrix_answers as answers  # noqa: E402
-import matrix_table as table  # noqa: E402
+import matrix_answers as answers  # noqa: E402  # pyright: ignore[reportMissingImports]
+import matrix_table as table  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 DOC = ROOT / "docs" / "tls.md"
 BEGIN, END = "<!-- matrix: begin -->\n", "<!-- matrix: end -->\n"

@@ -12,6 +12,7 @@ from typing import Any
 from clsbench.clock import BenchClock
 from clsbench.errors import ClsbenchError
 from clsbench.eventlog import EventLog
+from clsbench.net.tls_policy import HAN_PROFILES
 from clsbench.pki.live import LivePair
 from clsbench.roletls import RoleTls
 from clsbench.smgw.administered import Administered, merged
@@ -205,6 +206,7 @@ class Gateway:
             self._clock.now_ms,
             timing.connect_s,
             timing.retry_max_s,
+            HAN_PROFILES[config.han.profile],
         )
         self.cls_channels.add_to(gwa.router)
         self.administration.listeners.append(self.cls_channels.engine.look)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from clsbench.net import tls
 from clsbench.net.tls import Identity
+from clsbench.net.tls_policy import HAN_SECP256R1, TlsPolicy
 from clsbench.roleconfig import PkiDir
 from clsbench.smgw.cls.engine import MAX_SESSION_S, ProxyEngine
 from clsbench.smgw.cls.legs import Legs
@@ -22,7 +23,7 @@ class ClsChannels:
     """Everything of the gateway that has to do with channels. Raises BadInput.
 
     socks: its port in the HAN, None for no such port. pki: the gateway's folder. now_ms: its
-    clock. connect_s, retry_max_s: as in the section [timing].
+    clock. connect_s, retry_max_s: as in the section [timing]. han_policy: of TLS in the HAN.
     """
 
     def __init__(
@@ -35,13 +36,16 @@ class ClsChannels:
         now_ms: Callable[[], int],
         connect_s: float,
         retry_max_s: float,
+        han_policy: TlsPolicy = HAN_SECP256R1,
     ):
         folder = pki.dir
         wan = Identity(folder / "smgw" / "tls.crt.pem", folder / "smgw" / "tls.key.pem")
         han = Identity(folder / "han" / "smgw.crt.pem", folder / "han" / "smgw.key.pem")
         boxes = folder / "han" / "ca.crt.pem"
         legs = Legs(
-            tls.wan_client(wan, folder / "wan-trust.pem"), tls.han_client(han, boxes), connect_s
+            tls.wan_client(wan, folder / "wan-trust.pem", pki.wan_crl),
+            tls.han_client(han, boxes, pki.han_crl, han_policy),
+            connect_s,
         )
         limit_s = MAX_SESSION_S if socks is None else socks.max_session_s
         self.engine = ProxyEngine(authority, journal, legs, limit_s)
@@ -50,7 +54,8 @@ class ClsChannels:
         self._at = socks
         self._port = None
         if socks is not None:
-            self._port = SocksPort(tls.han_server(han, boxes), authority, self.engine, journal)
+            context = tls.han_server(han, boxes, pki.han_crl, policy=han_policy)
+            self._port = SocksPort(context, authority, self.engine, journal)
         self._tasks: list[asyncio.Task[None]] = []
 
     def add_to(self, router: Router) -> None:
