@@ -160,16 +160,16 @@ class Storm:
 
 async def settle(fleet: Fleet, within_s: float = 120.0) -> None:
     """Waits until the aEMT holds as many records of each box, and of the gateway, as in the last
-    look, twice, and lacks none. Raises PeerSilent."""
+    look, three times. Raises PeerSilent."""
     deadline, before, same = time.monotonic() + within_s, None, 0
     while time.monotonic() < deadline:
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(0.7)
         try:
             now = await fleet.operator.status()
         except ClsbenchError:
             continue
         same = same + 1 if now["stored"] == before else 0
         before = now["stored"]
-        if same == 2:
+        if same == 3:
             return
     raise PeerSilent(f"records still come in after {within_s:g} s")
