@@ -20,9 +20,11 @@ FAULTS = {
     "length": codes.METER_WRONG_LENGTH,
     "exception": codes.METER_EXCEPTION,
 }
+BRIEF = ("silence", "crc", "truncated", "exception")
 HOW = {"slow": {"ms": 1500}, "exception": {"code": 2}}
 
 
+@pytest.mark.long
 def test_the_meter_is_polled_without_a_fault(bench, board, meter):
     before = bench.link.status()["meter"]
     asked = meter.requests
@@ -44,7 +46,9 @@ def test_a_record_holds_what_the_register_shows(bench, meter):
             assert value.raw * 10**value.scaler == wh
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=() if k in BRIEF else pytest.mark.long) for k in FAULTS]
+)
 def test_a_begin_on_a_spoiled_reply_is_refused_and_leaves_the_relay_open(bench, meter, kind):
     meter.misbehave(kind, **HOW.get(kind, {}))
     uuid = uuidlib.uuid4().bytes
@@ -80,6 +84,7 @@ def test_stray_bytes_around_a_reply_are_never_part_of_a_reading(bench, meter, wh
     assert bench.relay_closed == (code == 0)
 
 
+@pytest.mark.long
 def test_a_meter_that_was_lost_is_taken_back_by_itself(bench, meter):
     meter.misbehave("silence")
     bench.status_when(lambda status: not status["meter"]["healthy"])

@@ -10,6 +10,7 @@ from clsbench.device.records import check_chain, open_record
 ABSENT = 12  # transactions while nobody listened
 
 
+@pytest.mark.long
 def test_records_made_while_nobody_listened_are_all_there(bench, board):
     first = bench.newest() + 1
     bench.link.detach()
@@ -33,6 +34,7 @@ def test_what_the_host_acknowledges_may_give_way_and_nothing_else(bench):
     assert bench.link.status()["journal"]["unacknowledged"] == 0
 
 
+@pytest.mark.long
 @pytest.mark.needs("net", "records")
 def test_the_device_takes_time_from_its_gateway(bench, board, gateway):
     board.reset()
@@ -52,6 +54,7 @@ def test_a_switching_does_not_wait_for_a_running_long_poll(bench, board, gateway
     bench.until(lambda: len(gateway.own_records(uuid)) == 2, 5, "both announcements")
 
 
+@pytest.mark.long
 @pytest.mark.needs("net", "records")
 def test_a_command_of_the_gateway_switches_at_once(bench, board, gateway):
     uuid = uuidlib.uuid4().bytes
@@ -61,6 +64,7 @@ def test_a_command_of_the_gateway_switches_at_once(bench, board, gateway):
     assert board.now() - begin_s < 2.0
 
 
+@pytest.mark.long
 @pytest.mark.needs("net", "records")
 def test_a_gateway_that_was_away_for_long_gets_every_record_and_event(bench, board, gateway):
     gateway.stop()

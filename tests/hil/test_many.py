@@ -81,6 +81,7 @@ def test_the_relay_moved_once_for_every_switching(campaign, bench):
     assert campaign.edges == [1, 0] * (campaign.wanted // 2)
 
 
+@pytest.mark.long
 def test_switching_costs_no_heap(campaign, bench):
     before, after = campaign.heap
     assert after - before < GROWTH_LIMIT

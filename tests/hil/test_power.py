@@ -37,9 +37,10 @@ def test_a_cut_right_after_an_answer_loses_nothing(bench, board):
     assert [record.event for record in bench.records_of(uuid)] == ["begin", "end"]
 
 
+@pytest.mark.long
 def test_the_journal_stands_cuts_at_any_instant_of_a_switching(bench, board):
     chance = random.Random(20)
-    cuts = 3 if VIRTUAL_TIME in board.caps or not bench.is_long else 20
+    cuts = 3 if VIRTUAL_TIME in board.caps else 12
     kept = {record.seq: record.sealed for record in bench.records()}
     for _ in range(cuts):
         uuid = uuidlib.uuid4().bytes

@@ -47,7 +47,9 @@ def test_a_meter_that_falls_silent_opens_the_relay_and_ends_as_failsafe(bench, m
     assert [record.event for record in bench.records_of(uuid)] == ["begin", "failsafe"]
 
 
-@pytest.mark.parametrize("kind", ["crc", "exception", "unit"])
+@pytest.mark.parametrize(
+    "kind", ["crc", *(pytest.param(k, marks=pytest.mark.long) for k in ("exception", "unit"))]
+)
 def test_a_meter_that_answers_wrongly_opens_the_relay_too(bench, meter, kind):
     bench.begin()
     meter.misbehave(kind)

@@ -34,9 +34,10 @@ class RawRepl:
 
     def __init__(self, port: str, baud: int = BAUD):
         self.port = port
-        options = {} if "://" in port else {"write_timeout": _WRITE_S}  # rfc2217:// has none
         try:
-            self._serial = serial.serial_for_url(port, baudrate=baud, timeout=_READ_S, **options)
+            self._serial = serial.serial_for_url(port, baudrate=baud, timeout=_READ_S)
+            if "://" not in port:  # rfc2217:// has none
+                self._serial.write_timeout = _WRITE_S
         except (OSError, ValueError, serial.SerialException) as error:
             raise port_problem(port, error) from error
         self._paste = True

@@ -109,7 +109,8 @@ def hil_rig(
     """A bench around a started board, one for all tests on it."""
     config = request.config
     work = tmp_path_factory.mktemp("hil")
-    compiled = config.cache.mkdir("clsbench-firmware") if config.cache else None
+    cache = getattr(config, "cache", None)  # pytest may run without
+    compiled = cache.mkdir("clsbench-firmware") if cache else None
     board = boards.make(request.param, _options(config), work)
     bench = Bench(board, work, compiled, is_long=_is_long(config))
     try:

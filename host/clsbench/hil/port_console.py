@@ -133,13 +133,13 @@ class PortConsole:
 
     def _open_device(self) -> None:
         name = resolve(self.port)
-        options = {} if "://" in name else {"write_timeout": _WRITE_S}  # URLs have none
         try:
-            self._device = serial.serial_for_url(
-                name, baudrate=self._baud, timeout=_READ_S, **options
-            )
+            device = serial.serial_for_url(name, baudrate=self._baud, timeout=_READ_S)
+            if "://" not in name:  # URLs have none
+                device.write_timeout = _WRITE_S
         except (OSError, ValueError, serial.SerialException) as error:
             raise EnvironmentProblem(f"port {self.port} cannot be opened: {error}") from error
+        self._device = device
 
     def _drop(self) -> None:
         device, self._device = self._device, None
