@@ -1,5 +1,5 @@
 # Front door. Every target sets up what it needs into .venv first.
-.PHONY: help setup demo test lint bench torture chaos month load commands updates settle-engines channel tls-matrix lock cms-mutations clean
+.PHONY: help setup demo test lint bench torture chaos month load hil commands updates settle-engines channel tls-matrix lock cms-mutations clean
 OUT ?= demo-out
 # most tests wait for sockets and serial lines, so two at a time cost little more than one;
 # those that keep the times of a wire run alone
@@ -14,6 +14,7 @@ help:
 	@echo "make chaos   1,000 transactions while the chain is being broken (about 20 minutes)"
 	@echo "make month   31 days of quarter hours and switchings in about 10 minutes"
 	@echo "make cms-mutations  10,000 altered messages of content security: all refused"
+	@echo "make hil     HIL suite in its long form [BOARD=unix|rp2040|PORT] [UF2=FILE] (docs/hil.md)"
 	@echo "make load    gateway: 10,000 events while it is killed, then 50 meters (about 6 minutes)"
 	@echo "make commands 10,000 commands while SMGW, aEMT and lines are killed 50 times (about 15 minutes)"
 	@echo "make updates 50 updates of a board, power cut at a random instant of each (about 8 minutes)"
@@ -58,6 +59,11 @@ month: setup
 
 cms-mutations: setup
 	nice -n 19 .venv/bin/python -W ignore tools/cms_mutations.py $(ARGS)
+
+# one emulated board keeps one core busy: two of them share the suite
+hil: setup
+	.venv/bin/python -m pytest tests/hil $(addprefix --board ,$(or $(BOARD),unix)) \
+	  $(addprefix --uf2 ,$(UF2)) $(if $(filter rp2040,$(BOARD)),-n 2 --dist loadfile) $(ARGS)
 
 load: setup
 	nice -n 10 .venv/bin/python tools/smgw_events.py
