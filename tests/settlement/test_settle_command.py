@@ -1,18 +1,14 @@
 """`clsbench settle` from files and stores: results, exit codes, versions, explanations."""
 
 import hashlib
-import hmac
 import json
 import sqlite3
 import sys
-import uuid
 
-import cbor2
 import pytest
 import worked
-from click.testing import CliRunner
+from record_stores import START_MS, A, gateway_record, run, sealed
 
-from clsbench.cli.main import cli
 from clsbench.emt.store import DeviceRecord, EmtStore, GatewayRecord
 from clsbench.errors import BadInput, EnvironmentProblem
 from clsbench.settlement.document import read_point
@@ -20,17 +16,6 @@ from clsbench.settlement.reaction import reactions
 from clsbench.settlement.sections import settle_point
 
 CASES = {case["id"]: case for case in worked.cases()}
-A = worked.UUIDS["A"]
-START_MS = 1_777_881_600_000  # 2026-05-04T08:00:00Z
-KEY = bytes(range(32))
-
-
-def run(*args):
-    """Exit code and what stood on stdout. Raises what the command raises."""
-    result = CliRunner().invoke(cli, ["settle", *map(str, args)], standalone_mode=False)
-    if result.exception is not None:
-        raise result.exception
-    return result.return_value or 0, result.stdout
 
 
 @pytest.fixture
@@ -178,34 +163,6 @@ def test_explain_names_readings_and_rules(document):
 # record stores
 
 
-def sealed(seq, minute, raw, event=None, previous=bytes(8)):
-    """A sealed device record, made with other tools than the device's."""
-    at_ms = START_MS + minute * 60_000
-    fields = {1: seq, 2: 16 if event else 7, 6: "ETST0020000017", 7: worked.METER}
-    if event:
-        fields |= {3: uuid.UUID(A).bytes, 4: event, 5: ""}
-    fields |= {8: [[bytes((1, 0, 1, 8, 0, 255)), raw, 0, 30]], 9: at_ms, 10: at_ms}
-    fields |= {11: [1, 10], 12: 0, 13: previous}
-    protected, payload = cbor2.dumps({1: 5}), cbor2.dumps(fields, canonical=True)
-    tag = hmac.digest(KEY, cbor2.dumps(["MAC0", protected, b"", payload]), "sha256")
-    parts = [protected, {4: b"ETST0020000017"}, payload, tag]
-    return cbor2.dumps(cbor2.CBORTag(17, parts), canonical=True)
-
-
-def gateway_record(profile, seq, minute, raw, event=None, late_ms=0):
-    at_ms = START_MS + minute * 60_000
-    content = {"smgw_id": "ETST0010000001", "profile_id": profile, "seq": seq, "source": None}
-    content |= {"status": "A000000020000000", "time_state": "synchronised", "meter_id": "1EMH"}
-    content |= {"values": [{"obis": "1-0:1.8.0*255", "raw": raw, "scaler": -1, "unit": 30}]}
-    content["captured_ms"] = at_ms + late_ms
-    if event:
-        content |= {"type": "taf16", "uuid": A, "event": event, "event_ms": at_ms, "text": ""}
-        content["cls_id"] = "ETST0020000017"
-    else:
-        content |= {"type": "taf7", "due_ms": at_ms}
-    return content
-
-
 @pytest.fixture
 def store(tmp_path):
     """An aEMT's store: A ran from 08:05 to 08:20 by both witnesses."""
@@ -256,20 +213,6 @@ def test_compare_calls_a_fault_what_nothing_explains(store):
     database.close()
     code, out = run("compare", "--db", store)
     assert code == 1 and "a fault" in out
-
-
-def test_explanation_leads_to_bytes_that_verify_accepts(store, tmp_path):
-    key = tmp_path / "records.key"
-    key.write_bytes(KEY)
-    out = tmp_path / "evidence"
-    run("explain", A, "--db", store, "--witness", "device", "--out", out)
-    names = sorted(path.name for path in out.iterdir())  # the reading between them, too
-    assert names == ["000002-taf16.cbor", "000003-taf7.cbor", "000004-taf16.cbor"]
-    result = CliRunner().invoke(
-        cli, ["verify", str(out), "--key", str(key)], standalone_mode=False
-    )
-    assert result.exception is None, result.exception
-    assert not result.return_value, result.stdout
 
 
 def powers(*events):

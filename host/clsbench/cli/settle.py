@@ -150,7 +150,7 @@ def run(
 
 
 @settle.command()
-@click.argument("what", metavar="SLOT|UUID")
+@click.argument("what", metavar="SLOT|UUID|DAY|GROUP|all")
 @click.argument("path", type=_PATH, metavar="FILE", required=False)
 @source_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
@@ -158,8 +158,9 @@ def run(
 def explain(what: str, path: Path | None, as_json: bool, out: Path | None, **options: Any) -> None:
     """Where a number comes from: readings, records, seals, statuses, rules.
 
-    SLOT is the begin of a quarter hour (2026-05-04T08:15:00Z), UUID a transaction. With --db and
-    --out the sealed or signed bytes are written as files that `clsbench verify` accepts.
+    SLOT is the begin of a quarter hour (2026-05-04T08:15:00Z), UUID a transaction, DAY a local day
+    (2026-05-04), GROUP a balance group. With --db and --out the sealed or signed bytes are written
+    as files that `clsbench verify` accepts.
     """
     sources: dict[str, Any] = {}
     document = load(path, sources=sources, **options)
