@@ -56,6 +56,8 @@ def _device():
     except LayoutError as error:
         print("DICAMM does not start: its records are in layout", error.args[0])
         print("They are untouched. On the host: clsbench records export --raw")
+    except ImportError as error:
+        print("DICAMM does not start: a part was left out at flashing:", error)
     return None
 
 
@@ -92,8 +94,11 @@ def _gateway(settings):
             "a certificate or key cannot be used (P-256 in DER is needed): " + str(error)
         ) from None
     host, port, name = settings.gateway_host, settings.gateway_port, settings.gateway_name
+    wifi = board.wifi(settings) if hasattr(board, "wifi") else None
 
     async def connect():
+        if wifi is not None:
+            wifi.join()
         return await net.connect(host, port, context, name)
 
     return connect

@@ -44,6 +44,15 @@ _board = click.option(
 @click.option(
     "--format", "may_format", is_flag=True, help="Files of yours on the board may be lost."
 )
+@click.option(
+    "--wait",
+    "start_s",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    metavar="S",
+    help="How long its start may take; an emulated board needs minutes.",
+)
 @click.option("--expect-meter", is_flag=True, help="The self-test fails without its meter.")
 @click.option(
     "--image",
@@ -67,6 +76,7 @@ def flash(
     asked: tuple[str, ...],
     dry_run: bool,
     may_format: bool,
+    start_s: int,
     expect_meter: bool,
     image_file: Path | None,
     drive: Path | None,
@@ -86,10 +96,8 @@ def flash(
         raise click.UsageError("--port PORT is needed (see: clsbench doctor)")
     document = _flash(port, board, config_file, asked, dry_run, may_format)
     if not dry_run:
-        expected = document.pop("expected")
-        checks = asyncio.run(
-            selftest.run(port, selftest.Expectation(**expected, meter_there=expect_meter))
-        )
+        expected = selftest.Expectation(**document.pop("expected"), meter_there=expect_meter)
+        checks = asyncio.run(selftest.run(port, expected, start_s))
         document["checks"] = [vars(check) for check in checks]
         document["ok"] = selftest.passed(checks)
     print(json.dumps(document) if as_json else "\n".join(flash_text.lines(document)))

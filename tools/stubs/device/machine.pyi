@@ -9,7 +9,8 @@ class WDT:
 class Pin:
     IN: int
     OUT: int
-    def __init__(self, id: int, mode: int = ..., value: int = ...) -> None: ...
+    PULL_DOWN: int
+    def __init__(self, id: int, mode: int = ..., pull: int = ..., value: int = ...) -> None: ...
     def value(self, x: int = ...) -> int: ...
 
 class UART:

@@ -1,0 +1,34 @@
+"""WLAN port: joins the network that the settings name, and joins again when it was lost.
+
+Knows no sockets. Returns at once: whoever needs the network tries again until it is there.
+"""
+
+import time
+
+import network
+
+_AGAIN_MS = 20000  # an attempt takes some seconds
+
+
+class Wifi:
+    """ssid, key: text; an empty ssid leaves the radio off."""
+
+    def __init__(self, ssid, key):
+        self._ssid = ssid
+        self._key = key
+        self._wlan = network.WLAN(network.STA_IF) if ssid else None
+        self._tried = None
+
+    def join(self):
+        """To be called before each connection; begins to join when there is no network."""
+        wlan = self._wlan
+        if wlan is None or wlan.isconnected():
+            return
+        now = time.ticks_ms()
+        if self._tried is not None and time.ticks_diff(now, self._tried) < _AGAIN_MS:
+            return
+        self._tried = now
+        if not wlan.active():
+            wlan.active(True)
+        wlan.disconnect()
+        wlan.connect(self._ssid, self._key)
