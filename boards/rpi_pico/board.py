@@ -11,6 +11,7 @@ import rp2
 
 from dicamm.drivers import chip
 from dicamm.drivers.flash import FlashRegion
+from dicamm.drivers.pulse import Pulse
 from dicamm.store.configuration import SettingsError
 
 NAME = "rpi_pico"
@@ -66,7 +67,7 @@ def ports(settings):
         (PIN_TAMPER, PIN_POWER_FAIL),
         machine.Pin(PIN_LED, machine.Pin.OUT),
         (BUS_UART, PIN_BUS_TX, PIN_BUS_RX),
-        PIN_BUS_ENABLE,
+        None,
         RECEIVE_CHARS,
-        machine.Timer(-1),
+        Pulse(machine.Pin(PIN_BUS_ENABLE)),
     )

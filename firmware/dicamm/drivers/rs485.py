@@ -8,6 +8,7 @@ import time
 
 _SPIN_US = 300  # the last of a sending, which is not left to the other tasks' goodwill
 _LATE_US = 2000  # so late the timer has certainly missed
+_MARGIN_US = 400  # at least, from the order to send to the first bit; less than 3.5 characters
 
 
 class Rs485:
@@ -15,7 +16,8 @@ class Rs485:
 
     drive_enable: output pin, high while sending; None for a transceiver that switches by itself.
     timer: machine.Timer look-alike that releases it, whatever the other tasks do meanwhile;
-    without one the owner of the bus has to come back in time.
+    without one the owner of the bus has to come back in time. Or a `pulse.Pulse`, which drives
+    the pin itself, whatever the CPU does.
     local_echo: the receiver hears what we send. receive_lag_us: how late a received byte may
     show (FIFO thresholds, schedulers); so much longer must the line be quiet until a reply
     counts as broken off. An RP2040 needs 4 characters; an ESP32 hands bytes on after 120 of
@@ -34,7 +36,8 @@ class Rs485:
     ):
         self._uart = uart
         self._drive_enable = drive_enable
-        self._timer = timer
+        self._pulse = timer if hasattr(timer, "start") else None
+        self._timer = None if self._pulse else timer
         self._when_sent = self._release
         self._sending = False
         self._byte = bytearray(1)
@@ -51,8 +54,11 @@ class Rs485:
         if self._drive_enable is not None:
             self._drive_enable.value(1)
         self._sending = True
-        self._begin = time.ticks_us()
         self._duration_us = len(data) * self.bits_per_char * 1000000 // self.baud
+        self._begin = time.ticks_us()
+        if self._pulse is not None:
+            self._duration_us += max(self.char_us * 3 // 2, _MARGIN_US)
+            self._pulse.start(self._duration_us)
         self._uart.write(data)
         timer = self._timer
         if timer is not None:
@@ -65,9 +71,11 @@ class Rs485:
         """How long to sleep before asking again; -1 when the last bit has left and the driver
         is off. Without a timer the very last of a sending is waited out here: a reply may begin
         3.5 characters later, and the other tasks cannot be relied upon to be done by then."""
+        left_us = self._left_us()
+        if self._pulse is not None:
+            return left_us // 1000 + 1 if left_us > 0 else -1
         if self._drive_enable is None:
             return -1 if self._uart.txdone() else 1
-        left_us = self._left_us()
         if self._timer is not None:
             if self._sending and left_us > -_LATE_US:
                 return max(left_us // 1000, 1)

@@ -12,6 +12,7 @@ from rp2040py.gpio_pin import FUNCTION_SIO, GPIOPinState
 from rp2040py.peripherals.ssi import CMD_READ_STATUS_1, CMD_SECTOR_ERASE, CMD_WRITE_ENABLE, RPSSI
 from rp2040py.peripherals.uart import RPUART
 from rp2040py.rp2040 import RP2040
+from rp2040py.simulator import Simulator
 from rp2040py.sio import RPSIO
 from rp2040py.usb.cdc import USBCDC
 
@@ -25,6 +26,11 @@ _SSI_SSIENR, _SSI_DR0 = 0x08, 0x60
 _FLASH_BUSY = 1
 _SIO_IN, _SIO_OUT_SET, _SIO_OE_SET = 0x004, 0x014, 0x024
 _INPUT_ENABLED = 1 << 6  # of a pad
+_PIO_ADDRESSES = (0x50200, 0x50300)  # as the chip's table of blocks has them
+_PIO_CTRL, _PIO_PROGRAM, _JUMP_X_DOWN = 0x000, 0x048, 0x0040
+_FP = 256  # rp2040py counts PIO cycles in fractions
+_NEVER = 1 << 60
+_CYCLE_NS = 8.0
 
 
 @dataclass(frozen=True)
@@ -190,6 +196,50 @@ def _see_outputs(chip: Any, _cdc: USBCDC) -> None:
     chip.sio.__class__ = SeeingSio
 
 
+# -- PIO
+
+
+def _pio_stands_still_in_idle_time() -> bool:
+    pio: Any = Simulator().rp2040.pio[0]
+    pio.write_uint32(_PIO_PROGRAM, _JUMP_X_DOWN)
+    machine = pio.machines[0]
+    machine.x = 100
+    pio.write_uint32(_PIO_CTRL, 1)
+    pio.advance(50)
+    return machine.x > 60
+
+
+class PacedPio:
+    """One instruction of a state machine for each jump of the clock is all that rp2040py runs, so
+    while one runs there are no jumps over more than that. Otherwise the block as it is."""
+
+    def __init__(self, pio: Any, clock: Any):
+        self._pio = pio
+        self._alarm = clock.create_alarm(self._pace)
+        self.read_uint32 = pio.read_uint32
+        self.reset = pio.reset
+
+    def write_uint32(self, offset: int, value: int) -> None:
+        self._pio.write_uint32(offset, value)
+        self._pace()
+
+    def write_uint32_atomic(self, offset: int, value: int, kind: int) -> None:
+        self._pio.write_uint32_atomic(offset, value, kind)
+        self._pace()
+
+    def _pace(self) -> None:
+        if self._pio.stopped or self._pio.next_due_fp >= _NEVER:
+            return
+        running = [each.div_fp for each in self._pio.machines if each.enabled]
+        if running:
+            self._alarm.schedule(min(running) / _FP * _CYCLE_NS)
+
+
+def _pace_pio(chip: Any, _cdc: USBCDC) -> None:
+    for address, pio in zip(_PIO_ADDRESSES, chip.pio, strict=True):
+        chip.peripherals[address] = PacedPio(pio, chip.clock)
+
+
 DEFECTS = (
     Defect(
         "console: idle transfers are answered",
@@ -215,5 +265,11 @@ DEFECTS = (
         f"{RPSIO.__module__}: GPIO_IN knows applied levels only, Pin.value() of an output is 0",
         _outputs_read_as_low,
         _see_outputs,
+    ),
+    Defect(
+        "PIO: stands still in idle time",
+        "rp2040py.peripherals.pio: one instruction for each jump of the clock to the next alarm",
+        _pio_stands_still_in_idle_time,
+        _pace_pio,
     ),
 )
