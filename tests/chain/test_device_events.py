@@ -147,3 +147,25 @@ async def test_a_kill_in_a_transaction_loses_and_invents_no_energy(run):
     raw = uuidlib.UUID(uuid).bytes
     assert (await run.observer.link.command("begin", raw))[:2] == (0, begin.seq)
     assert (await run.observer.link.command("end", raw))[:2] == (0, end.seq)
+
+
+async def test_a_limit_opens_the_relay_for_its_time_and_both_witnesses_tell_its_end(run):
+    uuid = await run.begin()
+    cls, limit = run.chain.names.cls, str(uuidlib.uuid4())
+    answer = await run.chain.operator.switch(
+        cls, "limit", uuid=limit, limit_w=0, duration_s=1, text="grid"
+    )
+    assert answer["code"] == 0 and not run.relay_closed
+    await until(lambda: run.relay_closed)
+    over = await recorded(run, "change", codes.LIMIT_OVER, answer["seq"])
+    await told_to_the_gateway(run, over)
+    limited = next(r for r in await run.observer.collect() if r.seq == answer["seq"])
+    assert (limited.uuid, limited.event, limited.text) == (limit, "change", "grid")
+    assert over.captured_ms - limited.captured_ms >= 1000 and over.text == "limit over"
+    await run.end(uuid)
+
+
+async def test_a_limit_without_a_transaction_is_refused_by_the_box(run):
+    cls = run.chain.names.cls
+    answer = await run.chain.operator.switch(cls, "limit", limit_w=0, duration_s=1)
+    assert answer["code"] == codes.NOT_OPEN and not run.relay_closed

@@ -67,6 +67,7 @@ class Chain:
         work.mkdir(parents=True, exist_ok=True)
         self._sockets = Path(tempfile.mkdtemp(prefix="clsbench-"))
         self.operator_socket = str(self._sockets / "emt")
+        self.gwa_socket = str(self._sockets / "gwa")
         self.operator = OperatorClient(self.operator_socket)
         self.plant = BenchPlant(
             self.clock,

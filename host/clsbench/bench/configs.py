@@ -37,7 +37,10 @@ def gwa_toml(chain: Chain, ports: dict[str, int]) -> str:
     names = chain.names
     return toml_text(
         [
-            ("[gwa]", {"name": names.gwa, **_common(chain, "gwa")}),
+            (
+                "[gwa]",
+                {"name": names.gwa, "operator_socket": chain.gwa_socket, **_common(chain, "gwa")},
+            ),
             ("[pki]", {"dir": str(chain.work / "pki")}),
             ("[management]", {"port": ports.get("management", 0)}),
             ("[service]", {"port": ports.get("service", 0)}),

@@ -54,7 +54,11 @@ def put(
         for kind, sections in sections_in(path).items():
             put.setdefault(kind, []).extend(sections)
     body = {"smgw_id": smgw_id, "put": put, "remove": []}
-    _tell_changes(_ask(socket, config, "POST", "/profiles", body), as_json)
+    try:
+        found = _ask(socket, config, "POST", "/profiles", body)
+    except BadInput as error:
+        raise BadInput(f"{', '.join(map(str, files))}: {error}") from error
+    _tell_changes(found, as_json)
 
 
 @profiles.command()
