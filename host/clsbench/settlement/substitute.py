@@ -31,6 +31,9 @@ def build_boundaries(point: MeteringPoint, ledger: Ledger, cuts: Cuts) -> list[B
     Those without a Point of their own had no usable reading.
     """
     known = {each.due_ms: each for each in ledger.points if each.due_ms is not None}
+    for each in ledger.points:  # final and start reading of a change on the grid are readings (R9)
+        if each.due_ms is None and each.at_ms % QUARTER_MS == 0:
+            known.setdefault(each.at_ms, each)
     dues = sorted(known)
     line = _Line(point, ledger, cuts) if point.policy.substitute == "linear" else None
     found: list[Boundary | None] = []
