@@ -1,4 +1,4 @@
-"""From the name given with `--board` to a board: unix, rp2040, or a port.
+"""From the name given with `--board` to a board: unix, rp2040, a port, or a target of labgrid.
 
 Knows which backend a name means and what it can do before it is opened; opens nothing itself.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clsbench.errors import EnvironmentProblem
+from clsbench.hil import labgrid
 from clsbench.hil.board import Board
 from clsbench.hil.serial_board import SerialBoard, SerialOptions, serial_caps
 from clsbench.hil.unix import ProcessBoard
@@ -21,10 +22,12 @@ UF2_VARIABLE = "CLSBENCH_UF2"
 
 @dataclass(frozen=True)
 class BoardOptions:
-    """uf2: MicroPython image of the emulated Pico. serial: of boards on a port."""
+    """uf2: MicroPython image of the emulated Pico. serial: of boards on a port. labgrid_env:
+    labgrid's environment file."""
 
     uf2: Path | None = None
     serial: SerialOptions = SerialOptions()
+    labgrid_env: str = ""
 
     @property
     def image(self) -> Path | None:
@@ -52,7 +55,7 @@ def caps(name: str, options: BoardOptions) -> frozenset[str]:
         return ProcessBoard.caps
     if name == RP2040:
         return _rp2040_board().caps
-    return serial_caps(options.serial)
+    return serial_caps(_on_port(name, options)[1])
 
 
 def make(name: str, options: BoardOptions, work: Path) -> Board:
@@ -64,7 +67,13 @@ def make(name: str, options: BoardOptions, work: Path) -> Board:
         return ProcessBoard(work / "board")
     if name == RP2040:
         return _rp2040_board()(work / "board", options.image)
-    return SerialBoard(name, options.serial)
+    return SerialBoard(*_on_port(name, options))
+
+
+def _on_port(name: str, options: BoardOptions) -> tuple[str, SerialOptions]:
+    if name.startswith(labgrid.PREFIX):
+        return labgrid.board_of(name, options.labgrid_env, options.serial)
+    return name, options.serial
 
 
 def _rp2040_board() -> Any:

@@ -8,6 +8,7 @@ Before each test the device has to answer, else it is reset, then cut from its s
 test the relay is open, nothing is left running, and its heap has not grown.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--board",
         action="append",
-        metavar="unix|rp2040|PORT",
+        metavar="unix|rp2040|PORT|labgrid:TARGET",
         help="board to run on, in the long form; repeatable. Without it: unix, and rp2040 where "
         "an image is named, in the short form",
     )
@@ -121,11 +122,11 @@ def hil_rig(
 
 
 @pytest.fixture
-def bench(request: pytest.FixtureRequest, hil_rig: Bench, record_property: Any) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest, hil_rig: Bench) -> Iterator[Bench]:
     """A DICAMM that answers, its meter healthy, its time set, its relay open."""
     how, status = hil_rig.recover()
     if how:
-        record_property("recovered", how)
+        request.node.user_properties.append(("recovered", how))  # into the JUnit XML
         request.config.stash[_RECOVERIES].append(f"{request.node.nodeid} by {how}")
     hil_rig.mark(status)
     watch = Watch(hil_rig, status)
@@ -179,4 +180,5 @@ def _options(config: pytest.Config) -> BoardOptions:
         relay_line=given.relay_line,
         firmware=given.firmware,
     )
-    return BoardOptions(uf2=given.uf2, serial=serial)
+    env = getattr(given, "lg_env", None) or os.environ.get("LG_ENV", "")  # labgrid's own option
+    return BoardOptions(uf2=given.uf2, serial=serial, labgrid_env=env)

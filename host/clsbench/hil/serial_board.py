@@ -39,12 +39,13 @@ _OBSERVE_LAG_S = 0.1  # a modem line's change takes its way through USB, or a ne
 
 @dataclass(frozen=True)
 class SerialOptions:
-    """power: command that gets `on` or `off` as its last word. bus: port of the RS-485 adapter.
-    relay_line: modem line of the console's port, out of RELAY_LINES, that the relay's auxiliary
-    contact drives. firmware: the board's folder in boards/; "" asks the board. baud: console.
+    """power: command that gets `on` or `off` as its last word, or a function of it. bus: port of
+    the RS-485 adapter. relay_line: modem line of the console's port, out of RELAY_LINES, that the
+    relay's auxiliary contact drives. firmware: the board's folder in boards/; "" asks the board.
+    baud: of the console.
     """
 
-    power: str = ""
+    power: str | Callable[[str], object] = ""
     bus: str = ""
     relay_line: str = ""
     firmware: str = ""
@@ -142,9 +143,13 @@ class SerialBoard(WallTime):
         return raw_repl.heap(self)
 
     def _power(self, state: str) -> None:
-        if not self._options.power:
+        power = self._options.power
+        if not isinstance(power, str):
+            power(state)
             return
-        command = [*shlex.split(self._options.power), state]
+        if not power:
+            return
+        command = [*shlex.split(power), state]
         try:
             subprocess.run(command, check=True, timeout=_POWER_S, capture_output=True, text=True)
         except subprocess.TimeoutExpired as error:
