@@ -5,6 +5,7 @@ bench's. Opens no connection. Knows the Pico's pins as boards/rpi_pico/board.tom
 nothing of meters or tests.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from clsbench.hil import raw_repl
 from clsbench.hil.board import (
     FILES,
     INPUTS,
+    PORT,
     POWER_CUT,
     RECORDS,
     RELAY_EDGES,
@@ -28,6 +30,7 @@ from clsbench.hil.board import (
 )
 from clsbench.hil.rp2040.chip import Chip
 from clsbench.hil.rp2040.console import Console
+from clsbench.hil.rp2040.ports import Ports
 from clsbench.hil.rp2040.wire import Wire
 from clsbench.hil.rp2040.wiring import Pins
 
@@ -38,18 +41,19 @@ LOOK_S = 0.002  # board time between two looks of `wait`
 
 
 class Rp2040Board:
-    """workdir: not used yet by anything but ports of this board. image: UF2 of MicroPython."""
+    """image: UF2 of MicroPython. All methods may be called from any thread; while somebody has
+    `port` or `uart_port` open, the board also runs by itself (see `ports`)."""
 
     name = "rp2040"
     firmware = FIRMWARE
     caps = frozenset(
-        {POWER_CUT, UART, RELAY_OBSERVER, RELAY_EDGES, VIRTUAL_TIME, FILES, INPUTS, RECORDS}
+        {POWER_CUT, UART, RELAY_OBSERVER, RELAY_EDGES, VIRTUAL_TIME, FILES, INPUTS, RECORDS, PORT}
     )
-    port: str | None = None
 
-    def __init__(self, workdir: Path, image: Path):
-        self._work = workdir
+    def __init__(self, _workdir: Path, image: Path):
         self._image = image
+        self._lock = threading.RLock()
+        self._ports: Ports | None = None
         facts = self._facts = board_facts(FIRMWARE)
         pins = facts.pins
         self.wiring = Wiring(pins["relay"], pins["tamper"], pins["power_fail"], facts.uarts["bus"])
@@ -66,24 +70,34 @@ class Rp2040Board:
 
     def load(self, storage: bytes) -> None:
         """As `start`, with the whole of the flash that MicroPython gives access to."""
-        self.close()
+        self._switch_off()
         start = self._facts.flash_kib * 1024 - len(storage)
-        self.chip = Chip(self._image, storage, start, self._attach)
-        self.chip.on_reset = self._pins.fall
-        self.chip.power_on()
+        with self._lock:
+            self.chip = Chip(self._image, storage, start, self._attach)
+            self.chip.on_reset = self._pins.fall
+            self.chip.power_on()
 
     def close(self) -> None:
-        if self.chip is not None:
-            self._cut()
+        if self._ports is not None:
+            self._ports.close()
+            self._ports = None
+        self._switch_off()
+
+    def _switch_off(self) -> None:
+        with self._lock:
+            if self.chip is not None:
+                self._cut()
 
     def reset(self) -> None:
-        self._running().reset()
+        with self._lock:
+            self._running().reset()
 
     def power_cut(self, off_s: float = 0.0) -> None:
-        chip = self._running()
-        self._cut()
-        chip.run_until(chip.now_ns + off_s * 1e9)
-        chip.power_on()
+        with self._lock:
+            chip = self._running()
+            self._cut()
+            chip.run_until(chip.now_ns + off_s * 1e9)
+            chip.power_on()
 
     def load_records(self, image: bytes) -> None:
         facts, chip = self._facts, self._running()
@@ -120,8 +134,9 @@ class Rp2040Board:
         return self.chip.now_ns / 1e9 if self.chip is not None else 0.0
 
     def sleep(self, seconds: float) -> None:
-        if self.chip is not None:
-            self.chip.run_until(self.chip.now_ns + seconds * 1e9)
+        with self._lock:
+            if self.chip is not None:
+                self.chip.run_until(self.chip.now_ns + seconds * 1e9)
 
     def wait(self, predicate: Callable[[], T], deadline_s: float, what: str) -> T:
         deadline = self.now() + deadline_s
@@ -151,6 +166,21 @@ class Rp2040Board:
 
     def drive(self, pin: int, level: int) -> None:
         self._pins.drive(pin, level)
+
+    # for other programs
+
+    @property
+    def port(self) -> str:
+        return self._names().console
+
+    def uart_port(self, number: int, baud: int = 9600) -> str:
+        """A path for a program that is to be on the other end of a UART."""
+        return self._names().uart(self.uart(number, baud))
+
+    def _names(self) -> Ports:
+        if self._ports is None:
+            self._ports = Ports(self, self.console, self._lock)
+        return self._ports
 
     # interpreter
 

@@ -37,7 +37,7 @@ class Wire:
         self._now_s = now_s
         self._enable = enable
         self._peer: Peer | None = None
-        self._listener: Callable[[int], None] | None = None
+        self._listener: Callable[[int], object] | None = None
         self._uart: Any = None
         self._clock: Any = None
         self._frame = bytearray()
@@ -56,7 +56,7 @@ class Wire:
         """Has `peer` answer the chip's frames from now on; None: nobody."""
         self._peer = peer
 
-    def listen(self, listener: Callable[[int], None] | None) -> None:
+    def listen(self, listener: Callable[[int], object] | None) -> None:
         """Has `listener` called with each byte of the chip, besides."""
         self._listener = listener
 
