@@ -54,7 +54,11 @@ TABLE = {
     "han.refused": Line("HAN request[ of {subject}] refused[ ({status})]"),
     "wan.refused": Line("WAN request[ of {subject}] refused[ ({status})]"),
     "emt.tls-refused": Line("aEMT refuses a connection[ to its {port} port]"),
+    "profile.changed": Line("{what}"),
+    "channel.ended": Line("channel ended: {why}"),
+    "certificate.renewed": Line("{cn}: {file} renewed"),
     # a command on its way
+    "switch.step": Line("step {step} of 7: {what}[, {action}][ {uuid8}]"),
     "switch.command": Line("command {action} {uuid8} for {cls_id}", TROUBLE),
     "switch.retry": Line("command {action} {uuid8} to be sent again"),
     "switch.answer": Line("command {uuid8} {state}[, code {code}][, device record {seq}]"),
