@@ -200,6 +200,7 @@ class Gateway:
         self.cls_channels = ClsChannels(
             config.socks,
             config.pki,
+            self._tls,
             self.profiles,
             authority,
             journal,
@@ -256,6 +257,7 @@ class Gateway:
             "time_state": state.state,
             "bound_ms": state.bound_ms,
             "channels": self.channels.states(),
+            "cls_channels": self.cls_channels.engine.states(),
             "meters": {
                 key: {"meter_id": reading.meter_id, "captured_ms": reading.captured_ms}
                 for key, reading in self._lines.last().items()

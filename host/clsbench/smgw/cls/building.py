@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from clsbench.net import tls
-from clsbench.net.tls import Identity
 from clsbench.net.tls_policy import HAN_SECP256R1, TlsPolicy
 from clsbench.roleconfig import PkiDir
+from clsbench.roletls import RoleTls
 from clsbench.smgw.cls.engine import MAX_SESSION_S, ProxyEngine
 from clsbench.smgw.cls.legs import Legs
 from clsbench.smgw.cls.resources import ProxyResources
@@ -22,14 +23,16 @@ from clsbench.smgw.rest import Router
 class ClsChannels:
     """Everything of the gateway that has to do with channels. Raises BadInput.
 
-    socks: its port in the HAN, None for no such port. pki: the gateway's folder. now_ms: its
-    clock. connect_s, retry_max_s: as in the section [timing]. han_policy: of TLS in the HAN.
+    socks: its port in the HAN, None for no such port. pki: the gateway's folder; role_tls: its
+    TLS. now_ms: its clock. connect_s, retry_max_s: as in the section [timing].
+    han_policy: of TLS in the HAN; frames of SOCKS-TLS hold TLS 1.2 only.
     """
 
     def __init__(
         self,
         socks: SocksSection | None,
         pki: PkiDir,
+        role_tls: RoleTls,
         profiles: Profiles,
         authority: Rights,
         journal: Journal,
@@ -38,15 +41,9 @@ class ClsChannels:
         retry_max_s: float,
         han_policy: TlsPolicy = HAN_SECP256R1,
     ):
-        folder = pki.dir
-        wan = Identity(folder / "smgw" / "tls.crt.pem", folder / "smgw" / "tls.key.pem")
-        han = Identity(folder / "han" / "smgw.crt.pem", folder / "han" / "smgw.key.pem")
-        boxes = folder / "han" / "ca.crt.pem"
-        legs = Legs(
-            tls.wan_client(wan, folder / "wan-trust.pem", pki.wan_crl),
-            tls.han_client(han, boxes, pki.han_crl, han_policy),
-            connect_s,
-        )
+        own, boxes, crl = pki.han_identity, pki.dir / "han" / "ca.crt.pem", pki.han_crl
+        han = role_tls.told_of(tls.han_client(own, boxes, crl, han_policy))
+        legs = Legs(role_tls.client(), han, connect_s)
         limit_s = MAX_SESSION_S if socks is None else socks.max_session_s
         self.engine = ProxyEngine(authority, journal, legs, limit_s)
         self._schedule = Schedule(self.engine, profiles, now_ms, retry_max_s)
@@ -54,8 +51,9 @@ class ClsChannels:
         self._at = socks
         self._port = None
         if socks is not None:
-            context = tls.han_server(han, boxes, pki.han_crl, policy=han_policy)
-            self._port = SocksPort(context, authority, self.engine, journal)
+            policy = replace(han_policy, tls_13=False)
+            served = role_tls.told_of(tls.han_server(own, boxes, crl, socks.sni, policy))
+            self._port = SocksPort(served, authority, self.engine, journal)
         self._tasks: list[asyncio.Task[None]] = []
 
     def add_to(self, router: Router) -> None:
