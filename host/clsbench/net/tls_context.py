@@ -7,6 +7,7 @@ stays required. Knows no sockets and no roles.
 """
 
 import logging
+import os
 import ssl
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -72,14 +73,15 @@ class Material:
     trust: Path
     crl: Crl | None = None
 
-    def paths(self) -> tuple[Path, ...]:
+    def paths(self) -> tuple[str, ...]:
         """Every file."""
-        own = (Path(self.identity.cert), Path(self.identity.key), Path(self.trust))
-        return own if self.crl is None else (*own, Path(self.crl.path))
+        own = (str(self.identity.cert), str(self.identity.key), str(self.trust))
+        return own if self.crl is None else (*own, str(self.crl.path))
 
-    def stamps(self) -> tuple[Stamp, ...]:
-        """Differs from that of before when a file was replaced or written to."""
-        return tuple(_stamp(path) for path in self.paths())
+
+def stamps(paths: tuple[str, ...]) -> tuple[Stamp, ...]:
+    """Differs from that of before when a file was replaced or written to."""
+    return tuple(_stamp(path) for path in paths)
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class PolicyContext(ssl.SSLContext):
     told: Told
     crl_in_force: bool
     session_s: float
+    _paths: tuple[str, ...]
     _stamps: tuple[Stamp, ...]
     _successor: "PolicyContext | None" = None
 
@@ -133,11 +136,11 @@ class PolicyContext(ssl.SSLContext):
 
     def current(self) -> "PolicyContext":
         """Itself, or its successor when the files have changed."""
-        stamps = self.plan.material.stamps()
+        found = stamps(self._paths)
         newest = self._successor or self
-        if stamps == self._stamps:
+        if found == self._stamps:
             return newest
-        self._stamps = stamps
+        self._stamps = found
         try:
             self._successor = newest = build(self.plan, newest.crl_in_force)
         except ClsbenchError as error:
@@ -153,7 +156,8 @@ def build(plan: Plan, crl_required: bool = False) -> PolicyContext:
     context = PolicyContext(plan.protocol)
     context.plan = plan
     context.told = _log
-    context._stamps = plan.material.stamps()
+    context._paths = plan.material.paths()
+    context._stamps = stamps(context._paths)
     context.session_s = session_s(plan.policy)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_OPTIONAL if plan.guests else ssl.CERT_REQUIRED
@@ -233,7 +237,7 @@ def _load(context: ssl.SSLContext, material: Material) -> None:
         ) from error
 
 
-def _load_crl(context: ssl.SSLContext, crl: Crl | None, required: bool) -> bool:
+def _load_crl(context: PolicyContext, crl: Crl | None, required: bool) -> bool:
     """Loads the lists; True when they are checked from now on."""
     if crl is None:
         return False
@@ -250,13 +254,15 @@ def _load_crl(context: ssl.SSLContext, crl: Crl | None, required: bool) -> bool:
         raise BadInput(
             f"{crl.path}: not a PEM file of revocation lists ({error.reason})"
         ) from error
-    context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+    context.verify_flags |= (
+        ssl.VERIFY_CRL_CHECK_CHAIN if context.plan.policy.crl_of_all else ssl.VERIFY_CRL_CHECK_LEAF
+    )
     return True
 
 
-def _stamp(path: Path) -> Stamp:
+def _stamp(path: str) -> Stamp:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return None
     return found.st_mtime_ns, found.st_ino, found.st_size

@@ -49,6 +49,7 @@ class TlsPolicy:
     session_h: int
     max_days: int
     tls_13: bool = True
+    crl_of_all: bool = False  # the lists of every authority, not that of the end user's alone
 
     @property
     def needs_brainpool_13(self) -> bool:
@@ -63,6 +64,7 @@ WAN = TlsPolicy(
     frozenset(_BRAINPOOL[:2]),
     WAN_SESSION_H,
     _TWO_YEARS,
+    crl_of_all=True,
 )
 HAN_BRAINPOOL = TlsPolicy(
     "HAN brainpool",
