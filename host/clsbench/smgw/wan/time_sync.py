@@ -16,13 +16,14 @@ from clsbench.net.reverse import MAX_SESSION_S
 from clsbench.smgw.clock import GatewayClock
 from clsbench.smgw.config_wan import TimeSection
 from clsbench.smgw.core import ntp
-from clsbench.smgw.core.clock_state import SET, STEPPED, UNSET, Learned
+from clsbench.smgw.core.clock_state import DOUBTED, SET, STEPPED, UNSET, Learned
 from clsbench.smgw.core.ntp import AnswerIgnored
 from clsbench.smgw.journal import FAILURE, INFO, SMGW, SUCCESS, WARNING, Journal
 from clsbench.smgw.wan.channels import Backoff
 
 ANSWER_WITHIN_S = 10.0  # real seconds; nine seconds of the clock are the rule's, not this
 MAX_STRAY = 8  # answers to other requests that are read past
+TOLD = (SET, STEPPED, DOUBTED)
 NAP_S = 0.5  # real seconds between two looks at the state
 
 
@@ -122,7 +123,8 @@ class TimeSync:
             "state": state.state,
             "bound_ms": state.bound_ms,
         }
-        self._journal.event("GWA", SMGW, "message", "time.answer", detail=detail, raw=data)
+        if learned.outcome in TOLD:  # the others come every minute and move it by nothing to see
+            self._journal.event("GWA", SMGW, "message", "time.answer", detail=detail, raw=data)
         if learned.outcome in (SET, STEPPED):
             moved = f"clock {learned.outcome}, moved by {learned.correction_ns / 1e9:.3f} s"
             self._journal.calibration("time.set", self._gwa, moved)
