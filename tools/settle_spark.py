@@ -15,12 +15,13 @@ from pyspark.sql import SparkSession  # pyright: ignore[reportMissingImports]
 
 def main(tables: Path, expression: Path, out: Path) -> None:
     """Runs; Spark's own log goes to stderr."""
+    pieces = str(max(2, min(32, len(list((tables / "point").iterdir())))))  # as files: 25 points
     spark = (
         SparkSession.builder.master("local[*]")
         .config("spark.ui.enabled", "false")
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.sql.shuffle.partitions", "32")
+        .config("spark.sql.shuffle.partitions", pieces)
         .config("spark.local.dir", str(out.parent))
         .getOrCreate()
     )
@@ -28,7 +29,7 @@ def main(tables: Path, expression: Path, out: Path) -> None:
     for folder in tables.iterdir():
         spark.read.parquet(str(folder)).createOrReplaceTempView(folder.name)
     result = spark.sql(expression.read_text(encoding="utf-8"))
-    result.repartition(32, "point").write.partitionBy("point").parquet(str(out))
+    result.repartition(int(pieces), "point").write.partitionBy("point").parquet(str(out))
     print(f"{time.monotonic() - began:.0f}")
     spark.stop()
 

@@ -63,6 +63,7 @@ def test_duckdb_gives_the_digits_of_the_core(tables, core):
     assert dict(ENGINES.of_duckdb(out)) == core
 
 
+@pytest.mark.timeout(600)  # Spark's start alone takes its time beside other work
 @pytest.mark.skipif(
     not ENGINES.SPARK.exists() or shutil.which("java") is None,
     reason=f"Spark: no {ENGINES.SPARK} (make settle-engines installs it), or no Java",
