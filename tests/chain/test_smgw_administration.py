@@ -92,3 +92,5 @@ async def test_a_threshold_put_while_running_watches_from_then_on(pki, tmp_path)
             bench.meter.push(raw)
             await asyncio.sleep(0.1)
         assert len(bench.events("taf10.record")) == 1
+        told = [entry.event for entry in await bench.log("consumer/c")]
+        assert told == ["profile.changed"] * 2  # put, and removed: the consumer may know

@@ -92,6 +92,7 @@ class Administration:
             readers = lines.prepared(config.lmn)
             changed = {key: overlay[key] for key in (*order.put, *order.remove)}
             changes = await self._worker.run(self._note, profiles, changed, now_ms)
+            concerned = _consumers(self._profiles, order) | _consumers(profiles, order)
             self._overlay = overlay
             await tariffs.adopt(profiles)
             await lines.adopt(config.lmn, readers)
@@ -101,6 +102,8 @@ class Administration:
         for change in changes:
             self._journal.event("GWA", SMGW, "state", "profile.changed", detail={"what": change})
             self._journal.system("profile.changed", by, change)
+        for consumer, name in sorted(concerned):
+            self._journal.consumer(consumer, "profile.changed", by, f"taf profile '{name}'")
         return changes
 
     async def run(self) -> None:
@@ -164,3 +167,9 @@ class Administration:
             message = f"profiles in force, SHA-256 {digest}"
             self._journal.calibration("profiles.changed", self._config.gwa.name, message)
         return changes
+
+
+def _consumers(profiles: Profiles, order: Order) -> set[tuple[str, str]]:
+    """(final consumer, evaluation profile) of the profiles that an order names."""
+    named = {name for kind, name in (*order.put, *order.remove) if kind == "taf"}
+    return {(t.final_consumer, t.profile_id) for t in profiles.tafs if t.profile_id in named}
