@@ -47,6 +47,7 @@ _board = click.option(
 @click.option(
     "--wait",
     "start_s",
+    envvar="CLSBENCH_START_S",
     type=click.IntRange(min=1),
     default=60,
     show_default=True,
