@@ -10,7 +10,7 @@ import os
 import socket
 import ssl
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
 
 from clsbench.errors import EnvironmentProblem, PeerRefused, PeerSilent
@@ -79,11 +79,14 @@ class TlsListener:
                 f"cannot listen on {host}:{port}: {error.strerror}. Choose another port, or 0"
             ) from error
         self._socket.setblocking(False)
-        self._acceptor = asyncio.create_task(self._accept_all(self._socket))
+        _send_at_once(self._socket)  # those that it accepts do as it does
+        asyncio.get_running_loop().add_reader(self._socket, self._take)
         return self._socket.getsockname()[1]
 
     async def close(self) -> None:
         """Stops listening, ends pending handshakes and closes live connections."""
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
         tasks = [*self._pending]
         if self._acceptor is not None:
             tasks.append(self._acceptor)
@@ -92,6 +95,7 @@ class TlsListener:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._socket is not None:
             self._socket.close()
+            self._socket = None
         for transport in list(self._live):
             transport.close()
         await asyncio.sleep(0)
@@ -99,21 +103,38 @@ class TlsListener:
             if isinstance(transport, asyncio.Transport):
                 transport.abort()
 
-    async def _accept_all(self, listening: socket.socket) -> None:
+    def _take(self) -> None:
+        """Accepts who waits, as many as there are places; else somebody gives way first."""
+        assert self._socket is not None
         loop = asyncio.get_running_loop()
-        while True:
-            await self._make_room()
+        for _ in range(_BACKLOG):
+            if len(self._pending) >= self._limit:
+                self._pause(self._make_room)
+                return
             try:
-                sock, address = await loop.sock_accept(listening)
+                sock, address = self._socket.accept()
             except ConnectionError:  # the peer left the queue again
                 continue
+            except BlockingIOError:
+                return
             except OSError:  # out of descriptors: give others time to close theirs
-                await asyncio.sleep(_NO_DESCRIPTOR_PAUSE_S)
-                continue
-            _send_at_once(sock)
-            task = asyncio.create_task(self._handshake(sock, _text(address)))
+                self._pause(lambda: asyncio.sleep(_NO_DESCRIPTOR_PAUSE_S))
+                return
+            sock.setblocking(False)
+            task = loop.create_task(self._handshake(sock, _text(address)))
             self._pending[task] = loop.time()
             task.add_done_callback(self._forget)
+
+    def _pause(self, until: Callable[[], Awaitable[None]]) -> None:
+        """Nobody is accepted before `until` is over."""
+        assert self._socket is not None
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._acceptor = asyncio.create_task(self._go_on(until))
+
+    async def _go_on(self, until: Callable[[], Awaitable[None]]) -> None:
+        await until()
+        assert self._socket is not None
+        asyncio.get_running_loop().add_reader(self._socket, self._take)
 
     async def _make_room(self) -> None:
         loop = asyncio.get_running_loop()

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from clsbench.errors import PeerRefused
-from clsbench.pki.names import TLS, cn_of, purpose_of
+from clsbench.pki.names import TLS, cn_of, extension_values, purpose_of
 
 _BOTH_ENDS = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 
@@ -32,16 +32,26 @@ def check_certificate(
 
     key_curves: by the names of `cryptography`. max_days: the longest life allowed.
     """
-    cn, key = cn_of(certificate), certificate.public_key()
+    fault = _fault(certificate, key_curves, max_days, network)
+    if fault:
+        raise PeerRefused(fault.replace("CN", cn_of(certificate), 1))
+
+
+def _fault(
+    certificate: x509.Certificate, key_curves: Collection[str], max_days: int, network: str
+) -> str:
+    key = certificate.public_key()
     curve = key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else "no curve"
     if curve not in key_curves:
-        raise PeerRefused(f"key of {cn} lies on {curve}, which the {network} does not allow")
-    usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    if not usage.digital_signature:
-        raise PeerRefused(f"certificate of {cn} has no key usage digitalSignature")
-    extended = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    if not all(wanted in extended for wanted in _BOTH_ENDS):
-        raise PeerRefused(f"certificate of {cn} is not for both server and client")
+        return f"key of CN lies on {curve}, which the {network} does not allow"
+    values = extension_values(certificate)
+    usage = values.get(x509.KeyUsage)
+    if usage is None or not usage.digital_signature:
+        return "certificate of CN has no key usage digitalSignature"
+    extended = set(values.get(x509.ExtendedKeyUsage, ()))
+    if not extended.issuperset(_BOTH_ENDS):
+        return "certificate of CN is not for both server and client"
     life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
     if life > timedelta(days=max_days):
-        raise PeerRefused(f"certificate of {cn} lives {life.days} days, {max_days} are allowed")
+        return f"certificate of CN lives {life.days} days, {max_days} are allowed"
+    return ""
