@@ -41,19 +41,17 @@ async def test_device_of_the_han_is_named_in_the_form_printed_on_it(pki: Pki):
 
 
 async def test_neither_side_waits_for_acknowledgements_before_it_sends(pki: Pki):
-    served = []
+    served = asyncio.get_running_loop().create_future()
 
     class Served(asyncio.Protocol):
         def connection_made(self, transport):
-            served.append(transport)
+            served.set_result(transport)
 
     listener = TlsListener(gwa_service(pki), lambda peer: Served(), lambda *told: None)
     port = await listener.start(HOST, 0)
     client = wan_client(pki.smgw.tls, pki.wan_trust)
     transport, _ = await open_tls(HOST, port, client, "GWA", None, asyncio.Protocol)
-    while not served:
-        await asyncio.sleep(0.01)
-    for each in (transport, served[0]):
+    for each in (transport, await served):
         sock = each.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     transport.close()
