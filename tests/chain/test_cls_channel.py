@@ -19,7 +19,7 @@ async def closed_channel(run: Run) -> dict:
 
 async def test_a_box_reaches_its_aemt_by_socks_tls(tmp_path):
     async with running(tmp_path, ChainOptions(channel="cls")) as run:
-        await until(lambda: run.told("cls-channel"))
+        await until(lambda: run.told("cls-channel"), 90)  # a refused box waits up to 60 s
         await run.transaction()
         await run.delivered()
         await run.gateway_gapless()

@@ -295,3 +295,9 @@ async def test_a_record_message_without_its_record_ends_the_channel():
         box.say({0: 5, 2: 4})
         await box.closed()
         assert "without its record" in made.told[-1][2]["reason"]
+
+
+def test_a_way_over_the_channel_needs_the_boxs_key(tmp_path):
+    with pytest.raises(ValueError, match="via channel needs key_file"):
+        entry(via="channel")
+    assert entry(via="channel", key_file=tmp_path / "records.key").proxy == ""

@@ -7,6 +7,7 @@ import pytest
 from proxy_kit import ADMINISTRATOR, CLS, EMT, OTHER, SMGW, Sink, bench, listening_box, pki, until
 from tls_kit import HOST
 
+from clsbench.errors import BadInput
 from clsbench.net import socks_tls as socks
 from clsbench.net.socks_tls_io import SocksRefused, open_socks_tls
 from clsbench.smgw.cls.engine import NoChannel
@@ -214,3 +215,13 @@ async def test_what_the_gateway_opens_by_itself_it_opens_again(pki):
         await until(lambda: not b.engine.states())
         running.cancel()
         assert len(b.told.of("proxy.open")) == 2
+
+
+async def test_proxy_profiles_that_contradict_each_other_are_refused(pki):
+    async with bench(pki) as b:
+        with pytest.raises(BadInput, match="local_server_name is used twice"):
+            b.profiles(b.proxy, replace(b.proxy, name="q"))
+        b.profiles(b.proxy, replace(b.proxy, name="q", cls_id=OTHER))
+        for opened_by in ("emt", "smgw"):
+            with pytest.raises(BadInput, match="needs cls_peer"):
+                b.profiles(replace(b.proxy, opened_by=opened_by))

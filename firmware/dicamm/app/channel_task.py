@@ -20,6 +20,7 @@ OPEN_MS = 30000  # for a connection with everything that opens it (real time, as
 SILENT_MS = 70000  # an aEMT asks every 20 s; after so long it is gone
 ALLOWED = (1, 3, 6, 10)  # hello, commands, acknowledgement, records, unless `allow` says other
 ASKABLE = (1, 2, 3, 6, 7, 10)  # what it may name: besides these time and status; never the REPL
+_KEYS = {"name": str, "host": str, "port": int, "listen": str, "allow": list}
 
 _BROKEN = (OSError, ValueError, EOFError, asyncio.TimeoutError)
 
@@ -32,15 +33,19 @@ class ChannelTasks:
         self._key = settings.read_file("records.key")
         given = settings.channel
         for key in given:
-            if key not in ("name", "host", "port", "listen", "allow"):
-                raise SettingsError("config.json: channel: unknown key '" + key + "'")
+            kind = _KEYS.get(key)
+            if kind is None or not isinstance(given[key], kind):
+                raise SettingsError("config.json: channel: key '" + key + "' unknown or wrong")
         self._allowed = given.get("allow", ALLOWED)
         for kind in self._allowed:
             if kind not in ASKABLE:
                 raise SettingsError("config.json: channel: allow names what nobody may")
         self._name = given.get("name", "")
         self._at = (given.get("host") or settings.gateway_host, given.get("port", 0))
-        self._listen = given.get("listen", "")
+        self._listen, colon, port = given.get("listen", ":0").rpartition(":")
+        self._listen_port = int(port) if colon else 0
+        if not self._name and not self._listen_port:
+            raise ValueError("neither name nor listen is given")
         names = ("cls.crt.der", "cls.key.der", "han-ca.der")
         self._identity = [settings.read_file(name) for name in names]
         self._gateway = settings.gateway_name
@@ -62,7 +67,7 @@ class ChannelTasks:
             source.on_record = _both(source.on_record, self._wake)
         if self._name:
             supervisor.add("channel", self.run, OPEN_MS + 60000)
-        if self._listen:
+        if self._listen_port:
             supervisor.add("channel-in", self.run_incoming, OPEN_MS)
 
     def _wake(self):
@@ -90,8 +95,7 @@ class ChannelTasks:
 
     async def run_incoming(self, alive):
         """Waits for the gateway. Never ends."""
-        host, port = self._listen.rsplit(":", 1)
-        server = await asyncio.start_server(self._came, host, int(port))
+        server = await asyncio.start_server(self._came, self._listen, self._listen_port)
         try:
             while True:
                 alive()

@@ -71,6 +71,8 @@ def _forget(package, names):
 def _channel(settings):
     if not settings.channel:
         return None
+    if not board.HAS_TLS:
+        raise SettingsError("this board image has no TLS: leave channel empty")
     from dicamm.app.channel_task import prepared  # here: few boards have one
 
     return prepared(settings)
