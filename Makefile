@@ -21,6 +21,7 @@ help:
 	@echo "make settle-engines  settlement of 1,000 points x 1 year by core, DuckDB and Spark: same digits?"
 	@echo "make channel a GiB each way through the CLS channel's proxy, its speed, times of switching over it"
 	@echo "make tls-matrix  every TLS refusal and combination, with each OpenSSL there is (about 2 minutes)"
+	@echo "make flash-kills  clsbench flash killed at 20 random instants and repeated (ARGS=--board rp2040 ...)"
 	@echo "make setup   only install into .venv (command: .venv/bin/clsbench)"
 	@echo "make lock    resolve requirements.lock anew (needs uv)"
 
@@ -44,6 +45,7 @@ lint: setup
 	.venv/bin/basedpyright --level error
 	.venv/bin/basedpyright --level error -p firmware
 	.venv/bin/python tools/check_tree.py
+	.venv/bin/python tools/board_types.py
 
 bench: setup
 	.venv/bin/python tools/bench/run.py $(ARGS)
@@ -86,6 +88,9 @@ settle-engines: setup
 tls-matrix: setup
 	.venv/bin/python tools/tls_matrix.py
 	.venv/bin/python tools/tls_matrix.py --run
+
+flash-kills: setup
+	nice -n 19 .venv/bin/python tools/flash_kills.py $(ARGS)
 
 lock:
 	uv pip compile --universal --python-version 3.11 --group dev pyproject.toml \

@@ -4,6 +4,7 @@ Knows mpy-cross and the layout on the device; talks to no board.
 """
 
 import hashlib
+import json
 import os
 import subprocess
 from collections.abc import Iterable
@@ -42,7 +43,7 @@ def build_firmware(
     source = firmware_dir()
     files = [(name, (source / name).read_bytes()) for name in ("boot.py", "slots.py", "main.py")]
     texts = _texts(board)
-    shrunk = _shrunk(texts)
+    shrunk = _shrunk(texts, out)
     for module in sorted(chosen(texts, with_slices)):
         name = _file_name(module, board)
         place = "board.mpy" if module == BOARD else f"{PACKAGE_HOME}/{name[:-3]}.mpy"
@@ -65,11 +66,33 @@ def _texts(board: str) -> dict[str, str]:
     return texts
 
 
-def _shrunk(texts: dict[str, str]) -> dict[str, str]:
+def _shrunk(texts: dict[str, str], out: Path) -> dict[str, str]:
+    """The texts as they are compiled; kept in `out`, since shrinking takes seconds."""
+    facts = json.dumps([sorted(texts.items()), _shrinker()])
+    stored = out / f"{hashlib.sha256(facts.encode()).hexdigest()}.json"
+    if stored.is_file():
+        return json.loads(stored.read_text("utf-8"))
     try:
-        return _shrink(tuple(texts.items()))
+        shrunk = _shrink(tuple(texts.items()))
     except SyntaxError as error:
         raise BadInput(f"{error.filename} is no Python: {error}") from error
+    _keep(stored, json.dumps(shrunk).encode())
+    return shrunk
+
+
+@cache
+def _shrinker() -> list[str]:
+    """The text of what shrinks: another one shrinks in another way."""
+    folder = Path(__file__).parent
+    return [(folder / name).read_text("utf-8") for name in ("shrink.py", "shrink_names.py")]
+
+
+def _keep(stored: Path, content: bytes) -> None:
+    """Whole or absent, whoever else builds."""
+    stored.parent.mkdir(parents=True, exist_ok=True)
+    fresh = stored.with_suffix(f".{os.getpid()}")
+    fresh.write_bytes(content)
+    fresh.replace(stored)
 
 
 def _file_name(module: str, board: str) -> str:
@@ -111,9 +134,7 @@ def _cached(text: str, name: str, arch: str, out: Path) -> bytes:
         code = compile_file(readable, name, arch)
     finally:
         readable.unlink()
-    fresh = stored.with_suffix(f".{os.getpid()}")  # whole or absent, whoever else builds
-    fresh.write_bytes(code)
-    fresh.replace(stored)
+    _keep(stored, code)
     return code
 
 
