@@ -57,7 +57,7 @@ def times_ms(events: list[dict[str, Any]]) -> dict[str, list[float]]:
     begun: dict[str, int] = {}
     for event in sorted(events, key=lambda event: event["t_ns"]):
         if event["name"] == "switch.command":
-            begun = dict.fromkeys(STEPS.values(), event["t_ns"])
+            begun = dict.fromkeys(STEPS.values(), int(event["t_ns"]))
         step = STEPS.get(event["name"], "")
         if step in begun:
             found[step].append((event["t_ns"] - begun.pop(step)) / 1e6)
