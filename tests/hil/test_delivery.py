@@ -69,7 +69,7 @@ def test_a_command_of_the_gateway_switches_at_once(bench, board, gateway):
 def test_a_gateway_that_was_away_for_long_gets_every_record_and_event(bench, board, gateway):
     gateway.stop()
     uuids = [bench.transaction() for _ in range(ABSENT)]
-    board.sleep(6)  # the device's pauses between two tries have grown by now
+    board.sleep(4)  # the device's pauses between two tries have grown by now
     gateway.start()
     newest = bench.newest()
     bench.until(lambda: newest in gateway.device_records(), 20, "the last record")

@@ -40,7 +40,7 @@ def test_a_cut_right_after_an_answer_loses_nothing(bench, board):
 @pytest.mark.long
 def test_the_journal_stands_cuts_at_any_instant_of_a_switching(bench, board):
     chance = random.Random(20)
-    cuts = 3 if VIRTUAL_TIME in board.caps else 12
+    cuts = 3 if VIRTUAL_TIME in board.caps else 8
     kept = {record.seq: record.sealed for record in bench.records()}
     for _ in range(cuts):
         uuid = uuidlib.uuid4().bytes
