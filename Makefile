@@ -1,5 +1,5 @@
 # Front door. Every target sets up what it needs into .venv first.
-.PHONY: help setup demo test lint bench torture chaos month load hil commands updates settle-engines channel tls-matrix lock cms-mutations clean
+.PHONY: help setup demo test lint bench torture chaos month load hil commands updates settle-engines channel tls-matrix flash-kills lock cms-mutations clean
 OUT ?= demo-out
 # most tests wait for sockets and serial lines, so two at a time cost little more than one;
 # those that keep the times of a wire run alone

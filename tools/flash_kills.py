@@ -86,9 +86,10 @@ def on_unix(rig: KillRig, kills: int) -> None:
         begin = time.monotonic()
         rig.failed += not rig.flash(port)
         longest_s = time.monotonic() - begin
-    for number in range(kills):
+    while rig.killed < kills and not rig.failed:
+        number = rig.killed + rig.ended_before
         with unix_board(rig.folder / f"board{number}") as port:
-            longest_s = max(longest_s, rig.trial(port, longest_s))
+            longest_s = rig.trial(port, longest_s)  # the machine's load changes
 
 
 @contextmanager
