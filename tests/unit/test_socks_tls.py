@@ -181,4 +181,4 @@ def test_closing_may_carry_the_close_notify_or_nothing():
 def test_a_receiver_keeps_no_more_than_a_frames_head(data):
     receiver = socks.FrameReceiver()
     receiver.feed(b"\x01\x03\x40\x00" + data)
-    assert len(receiver._buffer) < 4
+    assert len(receiver._head) < 4

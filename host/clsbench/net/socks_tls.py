@@ -262,31 +262,32 @@ class FrameReceiver:
     def __init__(self) -> None:
         self.fault: Fault | None = None
         self.closing = False  # the other side's closing handshake has begun
-        self._buffer = bytearray()
+        self._head = b""  # of a frame that has just begun
         self._state = HANDSHAKE
         self._left = 0  # bytes of the frame at hand
 
     def feed(self, data: bytes) -> bytes:
         """What the frames carried: TLS's incoming bytes. Nothing more behind a fault."""
-        if self.fault is not None:
-            return b""
-        self._buffer += data
-        carried = bytearray()
-        while self.fault is None and (self._left or len(self._buffer) >= _FRAME_HEAD):
-            if not self._left:
-                self._begin()
-                continue
-            if not self._buffer:
+        view = memoryview(self._head + data if self._head else data)
+        self._head = b""
+        parts: list[memoryview] = []
+        at = 0
+        while self.fault is None and at < len(view):
+            if self._left:
+                parts.append(view[at : at + self._left])
+                at += len(parts[-1])
+                self._left -= len(parts[-1])
+            elif len(view) - at < _FRAME_HEAD:
+                self._head = bytes(view[at:])
                 break
-            part = self._buffer[: self._left]
-            del self._buffer[: len(part)]
-            self._left -= len(part)
-            carried += part
-        return bytes(carried)
+            else:
+                self._begin(view[at : at + _FRAME_HEAD])
+                at += _FRAME_HEAD
+        return b"".join(parts)
 
-    def _begin(self) -> None:
-        version, state = self._buffer[0], self._buffer[1]
-        size = int.from_bytes(self._buffer[2:4], "big")
+    def _begin(self, head: memoryview) -> None:
+        version, state = head[0], head[1]
+        size = int.from_bytes(head[2:4], "big")
         reason = ""
         if version != _FRAME_VERSION:
             reason = f"frame of version {version}, expected 1"
@@ -298,8 +299,6 @@ class FrameReceiver:
             reason = f"frame of {size} bytes, at most {MAX_FRAME}"
         if reason:
             self.fault = Fault(reason)
-            self._buffer.clear()
             return
-        del self._buffer[:_FRAME_HEAD]
         self._state, self._left = state, size
         self.closing = self.closing or state == CLOSING

@@ -157,13 +157,13 @@ class FramedTransport(asyncio.Transport):
         return self._raw.get_write_buffer_size()
 
     def _give(self, data: bytes) -> None:
-        protocol = cast(BufferedProtocol, self._protocol)
-        while data:
-            room = memoryview(protocol.get_buffer(len(data)))
-            count = min(len(room), len(data))
-            room[:count] = data[:count]
+        protocol, rest = cast(BufferedProtocol, self._protocol), memoryview(data)
+        while rest:
+            room = memoryview(protocol.get_buffer(len(rest)))
+            count = min(len(room), len(rest))
+            room[:count] = rest[:count]
             protocol.buffer_updated(count)
-            data = data[count:]
+            rest = rest[count:]
 
 
 class _Alerts:
