@@ -10,6 +10,7 @@ import rp2
 
 from dicamm.drivers import chip
 from dicamm.drivers.flash import FlashRegion
+from dicamm.drivers.pulse import Pulse
 from dicamm.drivers.wifi import Wifi
 from dicamm.store.configuration import SettingsError
 
@@ -70,7 +71,7 @@ def ports(settings):
         (PIN_TAMPER, PIN_POWER_FAIL),
         machine.Pin("LED", machine.Pin.OUT),  # behind the radio
         (BUS_UART, PIN_BUS_TX, PIN_BUS_RX),
-        PIN_BUS_ENABLE,
+        None,
         RECEIVE_CHARS,
-        machine.Timer(-1),
+        Pulse(machine.Pin(PIN_BUS_ENABLE)),
     )
