@@ -210,7 +210,7 @@ class Bench:
         while not claim(status := self.link.status()):
             if self.board.now() >= end:
                 raise PeerSilent(f"status did not become as wanted in {deadline_s:g} s: {status}")
-            self.board.sleep(0.1)
+            self.board.sleep(0.5 if VIRTUAL_TIME in self.board.caps else 0.1)  # each is dear there
         return status
 
     def until(self, predicate: Any, deadline_s: float, what: str) -> Any:
