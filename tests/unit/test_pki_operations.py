@@ -16,7 +16,11 @@ from clsbench.pki import crl, files, operations, watch
 from clsbench.pki.crl import Distrusted, check_revocation
 from clsbench.pki.layout import Pki
 
-NOW = datetime.now(UTC)
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
 EMT = "emt-flexmarkt"
 
 
@@ -54,21 +58,21 @@ def test_revoked_triplet_stands_on_the_list_of_its_issuer_for_good(pki: Pki):
     again = operations.revoke(pki, EMT, "superseded")
     assert crl.entries(lists(pki)[0]) == entries and len(again) == 3
     with pytest.raises(Distrusted, match="was revoked on"):
-        check_revocation(found[0], sub, lists(pki), NOW + timedelta(minutes=1))
-    check_revocation(found[0], sub, lists(pki), NOW - timedelta(minutes=5))
+        check_revocation(found[0], sub, lists(pki), now() + timedelta(minutes=1))
+    check_revocation(found[0], sub, lists(pki), now() - timedelta(minutes=5))
 
 
 def test_without_a_sound_list_nobody_is_trusted(pki: Pki, tmp_path: Path):
     sub = pki.wan_authorities()[0].certificate
     own = files.read_certificate(pki.gwa.tls.cert)
-    check_revocation(own, sub, lists(pki), NOW)
+    check_revocation(own, sub, lists(pki), now())
     with pytest.raises(Distrusted, match="no revocation list"):
-        check_revocation(own, sub, lists(pki)[1:], NOW)
+        check_revocation(own, sub, lists(pki)[1:], now())
     with pytest.raises(Distrusted, match="had expired"):
-        check_revocation(own, sub, lists(pki), NOW + timedelta(days=40))
+        check_revocation(own, sub, lists(pki), now() + timedelta(days=40))
     other = Pki.init(tmp_path / "other")
     with pytest.raises(Distrusted, match="wrong signature"):
-        check_revocation(own, sub, lists(other), NOW)
+        check_revocation(own, sub, lists(other), now())
 
 
 def test_only_what_this_pki_issued_can_be_revoked(pki: Pki, tmp_path: Path):
@@ -100,7 +104,7 @@ def test_renewal_keeps_names_and_purposes_and_changes_keys(pki: Pki, name: str):
         assert (new.subject, new.issuer) == (before.subject, before.issuer)
         assert new.serial_number == each.now != each.before == before.serial_number
         assert new.public_key() != before.public_key()
-        assert 39 <= (new.not_valid_after_utc - NOW).days <= 40
+        assert 39 <= (new.not_valid_after_utc - now()).days <= 40
         for extension in before.extensions:
             kind = type(extension.value)
             if kind not in (x509.SubjectKeyIdentifier, x509.AuthorityKeyIdentifier):
@@ -143,7 +147,7 @@ def test_what_ends_is_told_once_with_the_next_step(pki: Pki):
     assert "clsbench pki renew DIR emt-flexmarkt" in told[0].text
     assert told[1].subject == "revocation list of CN=clsbench-Test-Sub.CA"
     assert "clsbench pki crl" in told[1].text
-    late = watch.endings(paths, [pki.wan_crl], NOW + timedelta(days=20), 0)
+    late = watch.endings(paths, [pki.wan_crl], now() + timedelta(days=20), 0)
     assert [each.state for each in late] == [watch.EXPIRED] * 3 and " ended " in late[0].text
 
 
