@@ -14,13 +14,15 @@ from pathlib import Path
 
 from clsbench.bench.commands_run import Course, Given
 from clsbench.bench.fleet import Fleet
-from clsbench.device.records import DeviceRecord, open_record
+from clsbench.device.records import ENDS, DeviceRecord, open_record
 from clsbench.device.verify import verify_items
 from clsbench.device.verify_store import database_items
 from clsbench.pki.layout import Pki
 from clsbench.smgw.core import cms
+from dicamm import codes
 
 Key = tuple[str, str]  # UUID, event
+METER_SILENT = range(codes.METER_TIMEOUT, codes.METER_VALUE + 1)
 
 
 @dataclass
@@ -72,8 +74,8 @@ def judge(fleet: Fleet, course: Course) -> Verdict:
     verdict.findings = [f"{each.kind}: {each.text}" for each in checked.found]
     device, gateway = _device(path, dict(zip(_ids(fleet), keys, strict=True))), _gateway(path)
     verdict.device_records, verdict.gateway_records = len(device), len(gateway)
-    device_seen = Counter((record.uuid or "", record.event or "") for record, _ in device)
-    gateway_seen = Counter(key for key, _, _ in gateway)
+    device_seen = Counter(_kind((r.uuid or "", r.event or "")) for r, _ in device)
+    gateway_seen = Counter(_kind(key) for key, _, _ in gateway)
     for one in course.given:
         _judge_one(verdict, one, device_seen, gateway_seen)
     calm = {(one.uuid, one.action) for one in course.given if one.calm}
@@ -135,25 +137,39 @@ def _judge_edges(
 ) -> dict[Key, float]:
     """Each begin closed its relay once and each end opened it once, in the records' order.
 
-    Returns when, in Unix ms.
+    A begin whose meter was silent closed it and opened it again. Returns when, in Unix ms.
     """
     wall_ms = time.time_ns() / 1e6 - time.monotonic_ns() / 1e6
     found: dict[Key, float] = {}
     for box in fleet.boxes:
-        switched = [
-            (record.uuid or "", record.event)
-            for record, _ in device
-            if record.cls_id == box.cls_id and record.event in ("begin", "end")
+        wanted = [
+            edge for record, _ in device if record.cls_id == box.cls_id for edge in _edges(record)
         ]
         made = [closed for _, closed in box.edges]
-        if [event == "begin" for _, event in switched] != made:
+        if [closed for _, closed in wanted] != made:
             verdict.twice.append(
-                f"{box.cls_id}: relay changed {len(made)} times, {len(switched)} records"
+                f"{box.cls_id}: relay changed {len(made)} times, by the records {len(wanted)}"
             )
             continue
-        for key, (mono_ns, _) in zip(switched, box.edges, strict=True):
+        for (key, _), (mono_ns, _) in zip(wanted, box.edges, strict=True):
             found[key] = mono_ns / 1e6 + wall_ms
     return found
+
+
+def _edges(record: DeviceRecord) -> list[tuple[Key, bool]]:
+    """The changes of the relay that a record tells of: (what for, closed)."""
+    key = (record.uuid or "", record.event or "")
+    if record.event == "begin":
+        return [(key, True)]
+    if record.event in ENDS:
+        return [(key, False)]
+    silent = record.event == "refused" and record.cause in METER_SILENT
+    return [(key, True), (key, False)] if silent else []
+
+
+def _kind(key: Key) -> Key:
+    """UUID and event; however a transaction ended, it is its end."""
+    return (key[0], "end") if key[1] in ENDS else key
 
 
 def _add_times(
