@@ -1,5 +1,6 @@
 """Machine code of the protocol cores on a real Thumb core: the vectors of the host, run there."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,14 @@ from clsbench.hil.rp2040.board import Rp2040Board
 
 DUAL = Path(__file__).parents[1] / "dual"
 VECTORS = ("test_crc", "test_modbus", "test_sml")
+# hundreds of telegrams, or a search through 65,536 numbers: minutes of an emulator, nothing new
+TOO_LONG = ("test_every_cut_gives_the_same_events", "test_message_checksum_of_one_byte")
 RUN = """
 import gc, sys
 import {name} as tests
 ran, failed = 0, []
 for name in dir(tests):
-    if name.startswith("test_"):
+    if name.startswith("test_") and name not in {too_long!r}:
         gc.collect()
         ran += 1
         try:
@@ -48,7 +51,8 @@ def test_the_cores_run_in_machine_code(pico):
 
 @pytest.mark.parametrize("name", VECTORS)
 def test_vectors_of_the_host_give_the_same_on_the_chip(pico, name):
-    printed = pico.repl(RUN.format(name=name), deadline_s=300.0)
+    printed = pico.repl(RUN.format(name=name, too_long=TOO_LONG), deadline_s=300.0)
     ran, count, failed = printed.strip().splitlines()[-1].split(" ", 2)
     assert (ran, failed) == ("ran", "[]"), printed
-    assert int(count) == (DUAL / f"{name}.py").read_text().count("\ndef test_")
+    named = re.findall(r"^def (test_\w+)", (DUAL / f"{name}.py").read_text(), re.MULTILINE)
+    assert int(count) == len(set(named) - set(TOO_LONG))
