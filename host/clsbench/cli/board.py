@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import uuid as uuid_module
 from collections.abc import AsyncIterator
@@ -39,12 +40,17 @@ _port = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+def _hello_tries() -> int:
+    """Four; more where CLSBENCH_START_S says that a board, such as an emulated one, is slow."""
+    return max(4, int(os.environ.get("CLSBENCH_START_S", "0")) // 2)
+
+
 @contextlib.asynccontextmanager
 async def _device(port: str) -> AsyncIterator[tuple[LinkClient, dict[str, Any]]]:
     """An open link and the device's hello."""
     link = await LinkClient.open(port)
     try:
-        hello = await link.hello(timeout_s=1.5, tries=4)
+        hello = await link.hello(timeout_s=1.5, tries=_hello_tries())
         if hello.get("protocol") != PROTOCOL:
             raise PeerRefused(
                 f"DICAMM {hello.get('device_id')} on {port} speaks version "
