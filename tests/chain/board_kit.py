@@ -1,10 +1,12 @@
 """What tests of a board need on their side of it: a pin observer, a port, a REPL."""
 
 import threading
+import time
 
 import serial
 
 from clsbench.device.flash import flash, mpremote
+from clsbench.hil.unix_board import HARD
 
 
 class PinLog:
@@ -28,7 +30,13 @@ class PinLog:
 
 def start_main(board, source):
     """Makes `source` the board's main.py and starts it."""
+    resets = board.causes.count(HARD)
     flash(board.path, [("main.py", source.encode())])
+    deadline = time.monotonic() + 10
+    while board.causes.count(HARD) == resets:  # its last act is a reset, which it leaves to itself
+        assert time.monotonic() < deadline, board.causes
+        time.sleep(0.01)
+    board.wait_for_boot()
 
 
 def open_port(board):

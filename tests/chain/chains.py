@@ -223,9 +223,10 @@ class Run:
     async def open_han(
         self, identity: Identity | None = None
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A TLS connection to the SMGW's HAN port."""
+        """A TLS connection to the SMGW's HAN port, in TLS 1.2 as a box has it."""
         pki, names = self.chain.pki, self.chain.names
         context = han_client(identity or pki.cls(names.cls), pki.han_trust)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
         port = self.chain.roles["smgw"].ports["han"]
         return await open_tls_streams("127.0.0.1", port, context, "SMGW", names.smgw)
 
