@@ -236,6 +236,7 @@ def test_close_leaves_no_process_thread_or_descriptor(tmp_path):
         return len(os.listdir("/proc/self/fd"))
 
     before = open_descriptors()
+    threads = set(threading.enumerate())
     board = UnixBoard(tmp_path)
     board.start()
     pid = board.pid
@@ -243,7 +244,8 @@ def test_close_leaves_no_process_thread_or_descriptor(tmp_path):
     board.close()
     assert not Path(f"/proc/{pid}").exists()
     assert open_descriptors() == before
-    assert not [thread for thread in threading.enumerate() if thread.name == "unix-board"]
+    fresh = set(threading.enumerate()) - threads
+    assert not [thread for thread in fresh if thread.name == "unix-board"]
     with pytest.raises(EnvironmentProblem, match="closed"):
         board.start()
 
