@@ -17,7 +17,7 @@ def no_cms(der):
 
 
 async def test_signed_records_are_delivered_and_their_signatures_hold(tmp_path):
-    async with running(tmp_path, ChainOptions(heap="256k", device={"sign": 1})) as run:
+    async with running(tmp_path, ChainOptions(heap="288k", device={"sign": 1})) as run:
         chain = run.chain
         await run.transaction()
         held = [

@@ -45,7 +45,7 @@ def mutated(random):
         elif kind == 2:
             node[path[-1]] = copy.deepcopy(taken)
         else:
-            node[path[-1]] = random.choice(JUNK + INSTANTS)
+            node[path[-1]] = copy.deepcopy(random.choice(JUNK + INSTANTS))
     return document
 
 
