@@ -4,8 +4,8 @@
 
 Device: proto <- metering <- control <- store <- link <- app; `drivers` are reached from `app` and
 the boards alone; only `drivers` (and boards) import machine, esp32, rp2. Host: `smgw/core` is
-pure; `cli` and `report` are leaves; GPL oracles are never imported. Imports everywhere name their
-module in full.
+pure; `cli` and `report` are leaves; GPL oracles and programs are never imported. Imports
+everywhere name their module in full.
 """
 
 import ast
@@ -29,6 +29,7 @@ NOT_ON_DEVICE = {
 }
 IMPURE = {"asyncio", "socket", "ssl", "sqlite3", "time", "threading", "serial", "aiohttp", "os"}
 ORACLES = {"smllib", "sml", "meterbus"}
+PROGRAMS = {"esptool"}
 LEAVES = {"clsbench.cli", "clsbench.report"}
 MAX_LINES = 400
 
@@ -83,6 +84,8 @@ def host_layers() -> Iterator[str]:
                 yield _at(path, line, f"{name} is a leaf")
             if name.split(".")[0] in ORACLES:
                 yield _at(path, line, f"{name} is a test oracle")
+            if name.split(".")[0] in PROGRAMS:
+                yield _at(path, line, f"{name} runs as a process of its own, it is not imported")
 
 
 def full_names() -> Iterator[str]:

@@ -124,6 +124,11 @@ HOST_RULES = {
         "svg is a leaf",
     ),
     "an oracle": ("meters/a.py", "import smllib", "smllib is a test oracle"),
+    "a program of its own": (
+        "device/a.py",
+        "import esptool",
+        "esptool runs as a process of its own",
+    ),
     "an oracle by its part": (
         "cli/a.py",
         "from meterbus.core import x",

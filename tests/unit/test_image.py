@@ -1,6 +1,7 @@
 """Images of MicroPython: only the right one goes on, and an ESP32's gets room for records."""
 
 import struct
+import sys
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,18 @@ def test_a_board_that_has_the_table_keeps_files_and_records(tmp_path):
     tool = Esptool(has)
     done = esp_image.put(file, "/dev/x", facts, erase=False, dry_run=False, run=tool)
     assert "records stay" in done and "--erase-all" not in tool.asked[-1]
+
+
+def test_without_esptool_the_extra_is_named(tmp_path, monkeypatch):
+    file = tmp_path / "esp.bin"
+    file.write_bytes(esp_file())
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$0: No module named esptool" >&2\nexit 1\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    facts = board_facts("esp32_generic")
+    with pytest.raises(EnvironmentProblem, match=r"pip install 'clsbench\[esp32\]'"):
+        esp_image.put(file, "/dev/x", facts, erase=False, dry_run=False)
 
 
 def test_an_image_without_room_or_for_a_larger_flash_is_refused():

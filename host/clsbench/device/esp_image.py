@@ -162,7 +162,9 @@ def _esptool(arguments: Sequence[str]) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EnvironmentProblem(f"esptool does not run: {error}") from error
     if "No module named esptool" in done.stderr:
-        raise EnvironmentProblem("esptool is missing.\n  Install it: pip install esptool")
+        raise EnvironmentProblem(
+            "esptool is missing.\n  Install the extra: pip install 'clsbench[esp32]'"
+        )
     if done.returncode:
         words = "\n  ".join((done.stdout + done.stderr).strip().splitlines()[-4:])
         raise EnvironmentProblem(
