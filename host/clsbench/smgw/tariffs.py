@@ -1,13 +1,14 @@
 """The tariff use cases at work: readings in, signed and stored records out.
 
-Brings the pure engines (`core.taf16`, `core.state_watch`) together with clock, store and
-journal; due times and periods are `series`'. Every original reading passes through
-`Tariffs.take`.
+Brings the readings to those who make records of them: events are `event_desk`'s, due times and
+periods `series`', readings on demand and thresholds (TAF9, TAF10) are made here. Every original
+reading passes through `Tariffs.take`. Records that are no event's are numbered in rounds, due
+times first, so that numbers of a profile follow capture times there, too.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from clsbench.smgw.archive import Archive
 from clsbench.smgw.clock import GatewayClock
@@ -16,24 +17,34 @@ from clsbench.smgw.core.originals import originals
 from clsbench.smgw.core.profiles import Profiles
 from clsbench.smgw.core.readings import OriginalReading
 from clsbench.smgw.core.state_watch import StateWatch
-from clsbench.smgw.core.taf16 import Announcement, Events, Key, Pending
+from clsbench.smgw.core.taf16 import Announcement, Pending
+from clsbench.smgw.event_desk import EventDesk, MeterSilent
 from clsbench.smgw.journal import SMGW, Journal
 from clsbench.smgw.recorder import Recorder
 from clsbench.smgw.series import SeriesDesk
 from clsbench.smgw.store import Store, Written
-from clsbench.smgw.telling import record_detail, tell_reading
+from clsbench.smgw.telling import record_detail
 from clsbench.smgw.worker import StoreWorker
 
-
-class MeterSilent(Exception):
-    """No whole telegram came in time; the text says from which meter."""
+__all__ = ["MeterSilent", "Tariffs"]
 
 
-class _UnderWay(NamedTuple):
-    """An event being recorded: `ready` when its readings are there, `task` gives the records."""
+@dataclass(eq=False, slots=True)
+class _Asked:
+    """A reading on demand: `taken` when the meter has given it, `written` when it is a record."""
 
-    ready: asyncio.Future[None]
-    task: asyncio.Task[list[Written]]
+    taf: TafProfile
+    taken: asyncio.Future[None]
+    written: asyncio.Future[Written]
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """A reading that becomes a record in the next round; asked: who waits for it, if anybody."""
+
+    taf: TafProfile
+    reading: OriginalReading
+    asked: _Asked | None = None
 
 
 class Tariffs:
@@ -63,16 +74,17 @@ class Tariffs:
         self._clock = clock
         self._timeout_s = event_timeout_s
         self._written = written
-        self._events = Events()
-        self._under_way: dict[Key, _UnderWay] = {}
+        self._desk = EventDesk(
+            recorder, store, worker, journal, clock, event_timeout_s, self._event_recorded
+        )
         self._series = SeriesDesk(
             profiles, recorder, store, archive, worker, journal, clock, written
         )
         self._profiles = profiles
         self._watches = [StateWatch(taf) for taf in profiles.with_number(*STATE)]
         self._round = asyncio.Lock()  # one round, or a change of profiles, at a time
-        self._passed: list[tuple[TafProfile, OriginalReading]] = []
-        self._asked: list[tuple[str, asyncio.Future[OriginalReading]]] = []
+        self._passed: list[_Passed] = []
+        self._asked: list[_Asked] = []
         self._unstored: list[tuple[str, OriginalReading]] = []
         self._kept: list[tuple[str, OriginalReading]] = []  # for the original list
         self._wanted: set[str] = set()  # meters whose next reading is kept there
@@ -83,17 +95,15 @@ class Tariffs:
         """A reading of the meter with this profile id: offered to every profile, and stored."""
         if self._clock.is_set:  # a stamp of an unset clock would be taken for a due time's later
             self._unstored.append((meter, reading))
-        for pending in self._events.take(meter, reading):
-            ready = self._under_way[pending.announcement.key].ready
-            if not ready.done():  # it is when the wait has just ended
-                ready.set_result(None)
+        self._desk.take(meter, reading)
         self._series.take(meter, reading)
         for watch in self._watches:
             if watch.taf.meter_id == meter and watch.take(reading):
-                self._passed.append((watch.taf, reading))
-        for wanted, answer in self._asked:
-            if wanted == meter and not answer.done():
-                answer.set_result(reading)
+                self._passed.append(_Passed(watch.taf, reading))
+        for asked in self._asked:
+            if asked.taf.meter_id == meter and not asked.taken.done():
+                asked.taken.set_result(None)
+                self._passed.append(_Passed(asked.taf, reading, asked))
         if meter in self._wanted:
             self._wanted.discard(meter)
             self._kept.append((meter, reading))
@@ -110,33 +120,22 @@ class Tariffs:
 
         Told again, the event gives the same records. Raises core.taf16.Conflict, MeterSilent.
         """
-        if earlier := await self._worker.run(self._store.recorded, announcement):
-            return earlier
-        now = self._clock.now_ms()
-        pending, new = self._events.announce(announcement, tafs, now)
-        if new:
-            self._tell_announced(announcement, now)
-            ready = asyncio.get_running_loop().create_future()
-            task = asyncio.create_task(self._record_event(pending, ready))
-            self._under_way[announcement.key] = _UnderWay(ready, task)
-            for taf in tafs:
-                self.ask_meter(taf.meter_id)
-        return await asyncio.shield(self._under_way[announcement.key].task)
+        return await self._desk.announce(announcement, tafs, self.ask_meter)
 
     async def fetch(self, taf: TafProfile) -> Written:
         """The record of the meter's next telegram (TAF9, TAF10 on demand). Raises MeterSilent."""
-        answer: asyncio.Future[OriginalReading] = asyncio.get_running_loop().create_future()
-        asked = (taf.meter_id, answer)
+        loop = asyncio.get_running_loop()
+        asked = _Asked(taf, loop.create_future(), loop.create_future())
         self._asked.append(asked)
         self.ask_meter(taf.meter_id)
         try:
             async with asyncio.timeout(self._timeout_s):
-                reading = await answer
+                await asked.taken
         except TimeoutError as error:
-            raise self._silent(taf.meter_id) from error
+            raise MeterSilent([taf.meter_id], self._timeout_s) from error
         finally:
             self._asked.remove(asked)
-        return await self._record_state(taf, reading, ON_DEMAND)
+        return await asked.written
 
     async def start(self) -> None:
         """Takes up the series where they stopped. To be called before `take`."""
@@ -163,11 +162,10 @@ class Tariffs:
             self._kick.clear()
             async with self._round:
                 await self._store_readings()
-                await self._series.work()
                 passed, self._passed = self._passed, []
-                for taf, reading in passed:
-                    if taf.validity.holds(reading.captured_ms):
-                        await self._record_state(taf, reading, THRESHOLD)
+                await self._series.work()  # decides all due times up to what has passed
+                for each in passed:
+                    await self._record_state(each)
             await self._wait_for_due()
 
     def clock_jumped(self) -> None:
@@ -177,41 +175,24 @@ class Tariffs:
         self._kick.set()
 
     async def close(self) -> None:
-        """Gives up the events under way; their sources will announce them again."""
-        tasks = [under_way.task for under_way in self._under_way.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Gives up what is under way; its sources will announce and ask again."""
+        await self._desk.close()
+        for asked in (*self._asked, *(each.asked for each in self._passed if each.asked)):
+            asked.taken.cancel()
+            asked.written.cancel()
         await self._store_readings()
 
-    async def _record_event(self, pending: Pending, ready: asyncio.Future[None]) -> list[Written]:
-        announcement = pending.announcement
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await ready
-            drafts = [
-                self._recorder.event(taf, announcement, pending.readings[taf.meter_id])
-                for taf in pending.tafs
-            ]
-            records, new = await self._worker.run(
-                self._store.record_event, announcement, pending.announced_ms, drafts
-            )
-        except TimeoutError as error:
-            missing = {taf.meter_id for taf in pending.tafs} - set(pending.readings)
-            raise self._silent(*sorted(missing)) from error
-        finally:
-            self._events.finish(pending)
-            del self._under_way[announcement.key]
-        if new:
-            self._kept += pending.readings.items()
-            self._kick.set()
-            for taf, record in zip(pending.tafs, records, strict=True):
-                self._tell_written(taf, record, pending.readings[taf.meter_id], announcement)
-        return records
+    def _event_recorded(self, pending: Pending) -> None:
+        self._kept += pending.readings.items()
+        self._kick.set()
+        for taf in pending.tafs:
+            self._written(taf)
 
-    async def _record_state(
-        self, taf: TafProfile, reading: OriginalReading, trigger: str
-    ) -> Written:
+    async def _record_state(self, passed: _Passed) -> None:
+        taf, reading, asked = passed.taf, passed.reading, passed.asked
+        if asked is None and not taf.validity.holds(reading.captured_ms):
+            return
+        trigger = THRESHOLD if asked is None else ON_DEMAND
         draft = self._recorder.state(taf, reading, trigger)
         record = await self._worker.run(self._store.record_state, draft)
         self._kept.append((taf.meter_id, reading))
@@ -219,7 +200,8 @@ class Tariffs:
         detail = record_detail(record, reading) | {"taf": taf.number, "trigger": trigger}
         self._journal.event(SMGW, SMGW, "record", f"taf{taf.number}.record", detail=detail)
         self._written(taf)
-        return record
+        if asked is not None and not asked.written.done():
+            asked.written.set_result(record)
 
     async def _store_readings(self) -> None:
         batch, self._unstored = self._unstored, []
@@ -243,36 +225,3 @@ class Tariffs:
                 await self._kick.wait()
         except TimeoutError:
             return  # a window has closed
-
-    def _silent(self, *meters: str) -> MeterSilent:
-        named = ", ".join(meters)
-        return MeterSilent(f"meter {named} gave no reading within {self._timeout_s:g} s")
-
-    def _tell_announced(self, announcement: Announcement, now_ms: int) -> None:
-        self._journal.event(
-            "DICAMM" if announcement.source == "han" else "aEMT",
-            SMGW,
-            "message",
-            "event.announced",
-            uuid=announcement.uuid,
-            detail={
-                "cls_id": announcement.cls_id,
-                "event": announcement.event,
-                "text": announcement.text,
-                "event_ms": announcement.event_ms,
-                "device_seq": announcement.device_seq,
-                "source": announcement.source,
-                "announced_ms": now_ms,
-            },
-        )
-
-    def _tell_written(
-        self, taf: TafProfile, record: Written, reading: OriginalReading, told: Announcement
-    ) -> None:
-        tell_reading(self._journal, reading, told.uuid)
-        detail = record_detail(record, reading)
-        detail |= {"taf": 16, "event": told.event, "cls_id": told.cls_id, "source": told.source}
-        self._journal.event(SMGW, SMGW, "record", "record.written", uuid=told.uuid, detail=detail)
-        message = f"record {record.seq} of {taf.profile_id}: {told.event} {told.uuid}"
-        self._journal.consumer(taf.final_consumer, "record.written", told.cls_id, message)
-        self._written(taf)

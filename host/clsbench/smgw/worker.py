@@ -27,11 +27,17 @@ class StoreWorker:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="smgw-store")
         self.broken: asyncio.Future[None] = loop.create_future()
 
-    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The result of `call`, after everything given before it has been done."""
+    def begin(
+        self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> "asyncio.Future[T]":
+        """Gives `call` its turn at once, behind everything given before; its result to come."""
         done = self._executor.submit(call, *args, **kwargs)
         done.add_done_callback(self._check)
-        return await asyncio.wrap_future(done)
+        return asyncio.wrap_future(done, loop=self._loop)
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of `call`, after everything given before it has been done."""
+        return await self.begin(call, *args, **kwargs)
 
     def post(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         """Does `call` in its turn; nobody waits for it."""

@@ -2,7 +2,9 @@
 
 The reading for an event is the first whole telegram whose first byte came at or after the
 announcement. One UUID and event give one record, however often announced; the same pair
-with other content is a conflict. Knows announcements, readings and instants only.
+with other content is a conflict. Records of one profile are numbered in the order of their
+announcements, which is that of their capture times: of two events the one announced first has
+the earlier telegram of any meter, or the same. Knows announcements, readings and instants only.
 Source: FlexMC final report, section on TAF16 (UUID after RFC 4122, now RFC 9562; CLS-ID;
 free text; Unix time of the event).
 """
@@ -82,12 +84,16 @@ def read_announcement(body: Any, source: str) -> Announcement:
 
 @dataclass(slots=True)
 class Pending:
-    """An announced event waiting for its readings, one per meter its profiles name."""
+    """An announced event waiting for its readings, one per meter its profiles name.
+
+    released: its turn to be recorded has come.
+    """
 
     announcement: Announcement
     announced_ms: int
     tafs: tuple[TafProfile, ...]
     readings: dict[str, OriginalReading] = field(default_factory=dict)
+    released: bool = False
 
     @property
     def complete(self) -> bool:
@@ -114,24 +120,41 @@ class Events:
         return known, False
 
     def take(self, meter_id: str, reading: OriginalReading) -> list[Pending]:
-        """Gives a reading of the profile's meter to whoever waits; returns what it completed.
+        """Gives a reading of the profile's meter to whoever waits; returns what it released.
 
-        meter_id: as the profiles name it. A completed event stays under way until `finish`,
-        and takes no further reading.
+        meter_id: as the profiles name it. What is returned is to be recorded now, in this order:
+        before the next call, or numbers would not follow capture times. A completed event stays
+        under way until `finish`, and takes no further reading.
         """
-        done: list[Pending] = []
         for pending in self._pending.values():
             wanted = any(taf.meter_id == meter_id for taf in pending.tafs)
             if pending.complete or not wanted or reading.captured_ms < pending.announced_ms:
                 continue
             pending.readings.setdefault(meter_id, reading)
-            if pending.complete:
-                done.append(pending)
-        return done
+        return self._release()
 
-    def finish(self, pending: Pending) -> None:
-        """Recorded, or the meter was silent: the event is no longer under way."""
+    def finish(self, pending: Pending) -> list[Pending]:
+        """Recorded, or the meter was silent: the event is no longer under way.
+
+        Returns those that waited behind it; to be recorded as `take` says.
+        """
         del self._pending[pending.announcement.key]
+        return self._release()
+
+    def _release(self) -> list[Pending]:
+        """Complete events that no earlier one of the same profile keeps waiting, in order."""
+        kept_back: set[str] = set()
+        released: list[Pending] = []
+        for pending in self._pending.values():
+            if pending.released:
+                continue
+            profiles = {taf.profile_id for taf in pending.tafs}
+            if pending.complete and not profiles & kept_back:
+                pending.released = True
+                released.append(pending)
+            else:
+                kept_back |= profiles
+        return released
 
 
 def check_repeat(fingerprint: str, announcement: Announcement) -> None:
