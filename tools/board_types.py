@@ -18,8 +18,11 @@ from clsbench.device.boards import board_facts, board_names
 ROOT = Path(__file__).resolve().parents[1]
 STUBS = ROOT / "tools" / "stubs"
 BUILD = ROOT / "build" / "stubs"
-DRIVERS = ("chip", "wifi")  # what boards of a chip share
-PORTS = ("rp2", "esp32")
+DRIVERS = {  # what boards of a port share
+    "rp2": ("chip", "flash", "pico", "wifi"),
+    "esp32": ("chip", "esp", "flash", "wifi"),
+}
+PORTS = tuple(DRIVERS)
 
 
 def main(names: list[str]) -> int:
@@ -80,7 +83,7 @@ def check(port: str, boards: list[str], stubs: Path) -> int:
     """Runs the type checker over the boards of one port; its exit code."""
     project = BUILD / f"{port}.json"
     files = [f"../../boards/{name}/board.py" for name in boards]
-    files += [f"../../firmware/dicamm/drivers/{name}.py" for name in DRIVERS]
+    files += [f"../../firmware/dicamm/drivers/{name}.py" for name in DRIVERS[port]]
     settings = {
         "include": files,
         "pythonVersion": "3.11",

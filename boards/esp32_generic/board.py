@@ -1,15 +1,10 @@
-"""ESP32 module: which pin is what, where the records stand, how the ports are built.
+"""ESP32 module: which pin is what, and where the records stand.
 
 Knows the chip's wiring; wiring.md beside it shows what is connected. Reaches its gateway by WLAN.
 """
 
-import machine
-from esp32 import Partition
-
-from dicamm.drivers import chip
-from dicamm.drivers.flash import FlashRegion
+from dicamm.drivers import esp
 from dicamm.drivers.wifi import Wifi
-from dicamm.store.configuration import SettingsError
 
 NAME = "esp32_generic"
 SETTINGS = "/"
@@ -32,43 +27,21 @@ PARTITION = "dicamm"  # made by `clsbench flash --image`
 RECORD_SECTORS = 254  # 1 MB: six weeks of quarter hours and 100 events a day
 SETTINGS_SECTORS = 2  # behind the records
 
-RECEIVE_CHARS = 12  # the driver hands bytes on after a pause of 10, or when 120 have come
-
-
-def settings_flash():
-    """Where settings and key material stand."""
-    return FlashRegion(_storage(), SETTINGS_SECTORS, RECORD_SECTORS)
-
-
-def record_flash():
-    """Where the journal stands; for the ports, and for an export while the firmware is not."""
-    return FlashRegion(_storage(), RECORD_SECTORS)
-
-
-def _storage():
-    found = Partition.find(Partition.TYPE_DATA, label=PARTITION)
-    size = (RECORD_SECTORS + SETTINGS_SECTORS) * FlashRegion.SECTOR
-    if not found or found[0].info()[3] < size:
-        raise SettingsError("no partition for records: run clsbench flash --image FILE")
-    return found[0]
-
-
-def wifi(settings):
-    """What joins the network."""
-    return Wifi(settings.wifi_ssid, settings.wifi_key)
+_storage = esp.storage(PARTITION, RECORD_SECTORS, SETTINGS_SECTORS)
+record_flash = _storage.record_flash
+settings_flash = _storage.settings_flash
+wifi = Wifi  # what joins the network
 
 
 def ports(settings):
     """Builds the ports; called once."""
-    return chip.build(
+    return esp.build(
         settings,
         record_flash(),
         PIN_RELAY,
         PIN_READ_BACK,
         (PIN_TAMPER, PIN_POWER_FAIL),
-        machine.Pin(PIN_LED, machine.Pin.OUT),
+        PIN_LED,
         (BUS_UART, PIN_BUS_TX, PIN_BUS_RX),
         PIN_BUS_ENABLE,
-        RECEIVE_CHARS,
-        machine.Timer(0),
     )

@@ -1,18 +1,10 @@
-"""Raspberry Pi Pico: which pin is what, where the records stand, how the ports are built.
+"""Raspberry Pi Pico: which pin is what, and where the records stand.
 
 Knows the chip's wiring; wiring.md beside it shows what is connected. The stock image has neither
 network nor TLS: this board works on the bench link.
 """
 
-import os
-
-import machine
-import rp2
-
-from dicamm.drivers import chip
-from dicamm.drivers.flash import FlashRegion
-from dicamm.drivers.pulse import Pulse
-from dicamm.store.configuration import SettingsError
+from dicamm.drivers import pico
 
 NAME = "rpi_pico"
 SETTINGS = "/"
@@ -37,37 +29,20 @@ FIRST_SECTOR = 192
 RECORD_SECTORS = 158  # 647 kB: a month of quarter hours and 100 events a day
 SETTINGS_SECTORS = 2  # behind the records
 
-RECEIVE_CHARS = 5  # the UART tells of bytes when 4 have come, or none for so long
-
-
-def settings_flash():
-    """Where settings and key material stand."""
-    return FlashRegion(_storage(), SETTINGS_SECTORS, RECORD_SECTORS)
-
-
-def record_flash():
-    """Where the journal stands; for the ports, and for an export while the firmware is not."""
-    return FlashRegion(_storage(), RECORD_SECTORS)
-
-
-def _storage():
-    if os.statvfs(SETTINGS)[2] > FS_SECTORS:
-        raise SettingsError("the file system reaches into the records: run clsbench flash")
-    sectors = RECORD_SECTORS + SETTINGS_SECTORS
-    return rp2.Flash(start=FIRST_SECTOR * FlashRegion.SECTOR, len=sectors * FlashRegion.SECTOR)
+_storage = pico.storage(FS_SECTORS, FIRST_SECTOR, RECORD_SECTORS, SETTINGS_SECTORS)
+record_flash = _storage.record_flash
+settings_flash = _storage.settings_flash
 
 
 def ports(settings):
     """Builds the ports; called once."""
-    return chip.build(
+    return pico.build(
         settings,
         record_flash(),
         PIN_RELAY,
         PIN_READ_BACK,
         (PIN_TAMPER, PIN_POWER_FAIL),
-        machine.Pin(PIN_LED, machine.Pin.OUT),
+        PIN_LED,
         (BUS_UART, PIN_BUS_TX, PIN_BUS_RX),
-        None,
-        RECEIVE_CHARS,
-        Pulse(machine.Pin(PIN_BUS_ENABLE)),
+        PIN_BUS_ENABLE,
     )

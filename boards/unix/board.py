@@ -10,7 +10,7 @@ import norflash
 
 from dicamm.drivers.clock import Clock
 from dicamm.drivers.console import Console
-from dicamm.drivers.flash import FlashRegion
+from dicamm.drivers.flash import Storage
 from dicamm.drivers.led import Led
 from dicamm.drivers.relay import Relay
 from dicamm.drivers.rs485 import Rs485
@@ -33,18 +33,13 @@ class Ports:
     """clock, bus, relay, tamper, power_fail, led, flash, watchdog, console, reset_cause."""
 
 
-def settings_flash():
-    """Where settings and key material stand."""
-    return FlashRegion(_chip(), SETTINGS_SECTORS, RECORD_SECTORS)
-
-
-def record_flash():
-    """Where the journal stands; for the ports, and for an export while the firmware is not."""
-    return FlashRegion(_chip(), RECORD_SECTORS)
-
-
 def _chip():
     return norflash.NorFile(os.getenv("HIL_NOR"), RECORD_SECTORS + SETTINGS_SECTORS)
+
+
+_storage = Storage(_chip, RECORD_SECTORS, SETTINGS_SECTORS)
+record_flash = _storage.record_flash
+settings_flash = _storage.settings_flash
 
 
 def ports(settings):

@@ -43,6 +43,16 @@ def test_board_toml_and_board_py_agree(name):
     assert facts.uarts == {k[:-5].lower(): v for k, v in code.items() if k.endswith("_UART")}
 
 
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_boards_file_holds_facts_and_leaves_the_chip_to_its_driver(name):
+    tree = ast.parse((board_folder(name) / "board.py").read_text("utf-8"))
+    imported = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+    assert imported <= {"dicamm.drivers", "dicamm.drivers.wifi"}
+    (made,) = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert made.name == "ports" and len(made.body) == 2  # the docstring, and one call
+    assert not any(isinstance(node, ast.Import | ast.ClassDef | ast.If) for node in tree.body)
+
+
 @pytest.mark.parametrize("name", board_names())
 def test_no_pin_has_two_uses(name):
     pins = board_facts(name).pins

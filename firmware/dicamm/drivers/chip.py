@@ -34,9 +34,9 @@ class Ports:
 
 def build(settings, flash, relay, read_back, inputs, led, bus, enable, receive_chars, timer=None):
     """Called once. flash: the record region. relay, read_back, enable: pin numbers, None where
-    nothing is connected (not the relay's); inputs: those of tamper and power-fail; led: a
-    machine.Pin or None; bus: number of the UART, its tx and rx pin. receive_chars, timer: see
-    `drivers.rs485`."""
+    nothing is connected (not the relay's); inputs: those of tamper and power-fail; led: a pin's
+    number or name, or None; bus: number of the UART, its tx and rx pin. receive_chars, timer:
+    see `drivers.rs485`."""
     pin = machine.Pin
     load = Relay(pin(relay, pin.OUT, value=0), read_back=_input(read_back))  # first: safe
     number, tx, rx = bus
@@ -58,7 +58,8 @@ def build(settings, flash, relay, read_back, inputs, led, bus, enable, receive_c
         receive_lag_us=receive_chars * _BITS * 1000000 // settings.baud + 1000,
         timer=timer,
     )
-    return Ports(line, load, _input(inputs[0]), _input(inputs[1]), Led(led), flash)
+    light = Led(None if led is None else pin(led, pin.OUT))
+    return Ports(line, load, _input(inputs[0]), _input(inputs[1]), light, flash)
 
 
 def _input(number):

@@ -1,4 +1,4 @@
-"""Flash port: a raw NOR region in sectors and pages, outside every file system.
+"""Flash port: raw NOR regions in sectors and pages, outside every file system.
 
 Knows MicroPython's extended block-device protocol and nothing of records.
 """
@@ -31,3 +31,23 @@ class FlashRegion:
     def erase(self, sector):
         """Sets every byte of the sector to 0xFF. Takes about 45 ms on real flash."""
         self._device.ioctl(_IOCTL_BLOCK_ERASE, self._first + sector)
+
+
+class Storage:
+    """What lasts on a board: `records` sectors for the journal, behind them `settings` sectors.
+
+    device: the function that gives the block device; it raises SettingsError where there is none.
+    """
+
+    def __init__(self, device, records, settings):
+        self._device = device
+        self._records = records
+        self._settings = settings
+
+    def record_flash(self):
+        """Where the journal stands; for the ports, and for an export while the firmware is not."""
+        return FlashRegion(self._device(), self._records)
+
+    def settings_flash(self):
+        """Where settings and key material stand."""
+        return FlashRegion(self._device(), self._settings, self._records)

@@ -11,12 +11,12 @@ _AGAIN_MS = 20000  # an attempt takes some seconds
 
 
 class Wifi:
-    """ssid, key: text; an empty ssid leaves the radio off."""
+    """settings: its `wifi_ssid` and `wifi_key`; an empty ssid leaves the radio off."""
 
-    def __init__(self, ssid, key):
-        self._ssid = ssid
-        self._key = key
-        self._wlan = network.WLAN(network.STA_IF) if ssid else None
+    def __init__(self, settings):
+        self._ssid = settings.wifi_ssid
+        self._key = settings.wifi_key
+        self._wlan = network.WLAN(network.STA_IF) if self._ssid else None
         self._tried = None
 
     def join(self):

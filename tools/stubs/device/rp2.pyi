@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+class Flash:
+    def __init__(self, *, start: int, len: int) -> None: ...
+
 class PIO:
     OUT_LOW: int
 
