@@ -22,7 +22,16 @@ def test_block_and_medium_have_a_byte_each():
     assert server_id("EPPC0215990320")[1:6] == b"\x0ePPC\x02"
 
 
-@pytest.mark.parametrize("text", ["", "1EMH001234567", "1emh0012345678", "GEMH0012345678"])
+@pytest.mark.parametrize(("printed", "block"), [("09", 9), ("10", 10), ("16", 16), ("99", 99)])
+def test_two_decimal_digits_are_the_blocks_byte(printed, block):
+    text = f"1ESY{printed}61229886"
+    assert server_id(text)[5] == block
+    assert device_id(server_id(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["1EMH0C12345678", "", "1EMH001234567", "1emh0012345678", "GEMH0012345678"]
+)
 def test_what_is_no_device_id_is_refused_with_the_form_expected(text):
     with pytest.raises(BadInput, match="1EMH0012345678"):
         server_id(text)

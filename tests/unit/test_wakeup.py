@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clsbench.errors import BadInput
+from clsbench.meters.device_id import server_id
 from clsbench.smgw.core import wakeup
 from clsbench.smgw.core.wakeup import (
     HIGH_FIRST,
@@ -82,17 +83,32 @@ def test_a_message_has_108_bytes_and_a_plain_signature_over_the_first_32(curve, 
 
 @given(
     letters=st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=3, max_size=3),
-    block=st.integers(0, 0xFE),
+    block=st.integers(0, 99),
     number=st.integers(0, 99_999_999),
     utc_s=st.integers(-(2**63), 2**63 - 1),
     order=st.sampled_from([LOW_FIRST, HIGH_FIRST]),
 )
 @settings(max_examples=100, deadline=None)
 def test_what_is_made_is_read_back(letters, block, number, utc_s, order):
-    smgw = f"E{letters}{block:02X}{number:08d}"
+    smgw = f"E{letters}{block:02d}{number:08d}"
     taken = read(assemble(head(smgw, utc_s, order), bytes(64)))
     assert taken.recipient == smgw and taken.utc_s(order) == utc_s
     assert recipient_id(smgw) == taken.head[3:12]
+
+
+@pytest.mark.parametrize(("printed", "block"), [("09", 9), ("10", 10), ("16", 16), ("99", 99)])
+def test_the_block_is_that_of_the_server_id(printed, block):
+    smgw = f"EBSI{printed}12345678"
+    assert recipient_id(smgw) == server_id(smgw)[1:]
+    assert recipient_id(smgw)[4] == block
+    assert read(make(smgw, PUBLISHED_S, KEY)).recipient == smgw
+
+
+@pytest.mark.parametrize("block", [100, 0xFE])
+def test_a_block_without_printed_form_is_somebody_else(block):
+    message = altered(7, bytes((block,)))
+    assert read(message).recipient == "0a" + message[3:12].hex()
+    refused(wakeup.OTHER_RECIPIENT, message)
 
 
 @given(st.binary(max_size=300) | st.tuples(st.integers(0, 107), st.binary(max_size=9)))
@@ -187,7 +203,7 @@ def test_a_key_on_a_curve_that_is_not_for_it_neither_signs_nor_verifies():
 
 
 @pytest.mark.parametrize(
-    "smgw", ["1EMH0098765432", "EBSIFF12345678", "EBSI001234567", "ebsi00123"]
+    "smgw", ["1EMH0098765432", "EBSIFF12345678", "EBSI0C12345678", "EBSI001234567", "ebsi00123"]
 )
 def test_an_id_that_is_no_gateways_makes_no_message(smgw):
     with pytest.raises(BadInput, match="gateway id"):

@@ -1,6 +1,7 @@
 """Device ids of DIN 43863-5: the 14 printed characters and the server id on the line.
 
-Knows the 2012 form (0A) both ways. Older server ids (09, 06), wireless and wired M-Bus
+Knows the 2012 form (0A) both ways: two decimal digits are the block's byte, as TRuDI reads it (form
+09 of 2010 had hex digits). Bytes 100 to 254 have no printed form. Older server ids (09, 06), wireless and wired M-Bus
 addresses (01, 02) have no printed form of that shape and are shown as hex text.
 """
 
@@ -9,7 +10,7 @@ import re
 from clsbench.errors import BadInput
 
 _PRINTED = re.compile(r"([0-9A-F])([A-Z]{3})([0-9]{2})([0-9]{8})")
-_FORM_2012 = 0x0A
+FORM_2012 = 0x0A
 
 
 def server_id(meter_id: str) -> bytes:
@@ -25,7 +26,7 @@ def server_id(meter_id: str) -> bytes:
             " digits (DIN 43863-5), such as 1EMH0012345678"
         )
     medium, letters, block, number = parts.groups()
-    head = bytes((_FORM_2012, int(medium, 16))) + letters.encode("ascii")
+    head = bytes((FORM_2012, int(medium, 16))) + letters.encode("ascii")
     return head + bytes((int(block),)) + int(number).to_bytes(4, "big")
 
 
@@ -36,7 +37,7 @@ def device_id(server_id_bytes: bytes) -> str:
 
 
 def _printed(data: bytes) -> str | None:
-    if len(data) != 10 or data[0] != _FORM_2012 or data[1] > 0x0F:
+    if len(data) != 10 or data[0] != FORM_2012 or data[1] > 0x0F:
         return None
     letters, block, number = data[2:5], data[5], int.from_bytes(data[6:], "big")
     if not all(0x41 <= letter <= 0x5A for letter in letters):

@@ -37,7 +37,7 @@ UNREADABLE = (
     x509.UnsupportedGeneralNameType,
 )
 
-_DEVICE_ID = re.compile(r"[0-9A-Z][A-Z]{3}[0-9A-F]{2}[0-9]{8}")
+_DEVICE_ID = re.compile(r"[0-9A-F][A-Z]{3}[0-9]{10}")
 _PARTY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
 _TLS_USAGES = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
 

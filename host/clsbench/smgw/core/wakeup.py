@@ -7,7 +7,6 @@ first, its example with the high byte first: made is what the text says (or the 
 for), and of a received one the order counts in which it lies in the time window.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 
 from clsbench.errors import BadInput
+from clsbench.meters.device_id import FORM_2012, device_id, server_id
 
 HEADER = b"WU"
 VERSION = 1
@@ -35,7 +35,7 @@ HIGH_FIRST = "high-byte-first"
 _ORDERS: dict[str, Literal["little", "big"]] = {LOW_FIRST: "little", HIGH_FIRST: "big"}
 _LENGTHS = {"brainpoolP256r1": 32, "secp256r1": 32}  # of R and of S, by curve
 _COMMUNICATION = 0x0E
-_DEVICE_ID = re.compile(r"E([A-Z]{3})([0-9A-F]{2})([0-9]{8})")
+_NO_BLOCK = 0xFF  # blocks are 00 to FE; what is above 99 has no printed form
 
 # reasons of refusal
 LENGTH = "length"
@@ -82,7 +82,8 @@ class WakeUpRefused(Exception):
 class WakeUp:
     """A message whose form is right; nothing of it is believed yet.
 
-    head: the signed bytes; recipient: 14 printed characters; stamp: the eight bytes of the time.
+    head: the signed bytes; recipient: 14 printed characters, or hex text for a
+    block that has no printed form; stamp: the eight bytes of the time.
     """
 
     head: bytes
@@ -106,21 +107,19 @@ class Accepted:
 def recipient_id(smgw_id: str) -> bytes:
     """The nine bytes for a printed device id of a gateway, such as ETST0010000001.
 
-    Medium E (communication), three letters, block (hex, 00 to FE), number. Raises BadInput.
+    Those of its server id behind the form's byte: medium E (communication), three letters, block,
+    number. Raises BadInput.
     """
-    parts = _DEVICE_ID.fullmatch(smgw_id)
-    if parts is None or parts.group(2) == "FF":
+    try:
+        found = server_id(smgw_id)
+    except BadInput as error:
+        raise BadInput(f"gateway id '{smgw_id}': {error}") from error
+    if found[1] != _COMMUNICATION:
         raise BadInput(
-            f"gateway id '{smgw_id}': a wake-up needs E, three letters, two hex digits below FF "
-            "and eight digits (DIN 43863-5), such as ETST0010000001"
+            f"gateway id '{smgw_id}': a gateway's begins with E (DIN 43863-5), such as"
+            " ETST0010000001"
         )
-    letters, block, number = parts.groups()
-    return (
-        bytes((_COMMUNICATION,))
-        + letters.encode("ascii")
-        + bytes.fromhex(block)
-        + int(number).to_bytes(4, "big")
-    )
+    return found[1:]
 
 
 def head(smgw_id: str, utc_s: int, order: str = LOW_FIRST) -> bytes:
@@ -157,9 +156,9 @@ def read(message: bytes) -> WakeUp:
         raise WakeUpRefused(NO_HEADER, f"begins with {message[:2].hex()}, not with WU")
     if message[2] != VERSION:
         raise WakeUpRefused(NO_VERSION, f"version {message[2]}, only {VERSION} is known")
-    recipient = _printed(message[3:12])
-    if recipient is None:
-        raise WakeUpRefused(NO_RECIPIENT, f"{message[3:12].hex()} is no id of a gateway")
+    recipient = message[3:12]
+    if not _is_gateway(recipient):
+        raise WakeUpRefused(NO_RECIPIENT, f"{recipient.hex()} is no id of a gateway")
     if message[20:HEAD_BYTES] != PADDING:
         raise WakeUpRefused(NO_PADDING, "padding is not twelve times 0b")
     if message[32] != PLAIN:
@@ -170,7 +169,8 @@ def read(message: bytes) -> WakeUp:
     signature = message[end:]
     if len(signature) // 2 not in _LENGTHS.values() or len(signature) % 2:
         raise WakeUpRefused(NO_SIGNATURE_LENGTH, f"signature of {len(signature)} bytes")
-    return WakeUp(message[:HEAD_BYTES], recipient, message[12:20], signature)
+    printed = device_id(bytes((FORM_2012,)) + recipient)
+    return WakeUp(message[:HEAD_BYTES], printed, message[12:20], signature)
 
 
 def judge(message: WakeUp, smgw_id: str, now_s: int | None, window_s: int) -> Accepted:
@@ -222,10 +222,8 @@ def check_fresh(accepted: Accepted, last_s: int | None) -> None:
         )
 
 
-def _printed(data: bytes) -> str | None:
+def _is_gateway(data: bytes) -> bool:
     letters, number = data[1:4], int.from_bytes(data[5:], "big")
-    if data[0] != _COMMUNICATION or data[4] == 0xFF or number > 99_999_999:
-        return None
-    if not all(0x41 <= letter <= 0x5A for letter in letters):
-        return None
-    return f"E{letters.decode('ascii')}{data[4]:02X}{number:08d}"
+    if data[0] != _COMMUNICATION or data[4] == _NO_BLOCK or number > 99_999_999:
+        return False
+    return all(0x41 <= letter <= 0x5A for letter in letters)
