@@ -1,8 +1,9 @@
 """Device ids of DIN 43863-5: the 14 printed characters and the server id on the line.
 
-Knows the 2012 form (0A) both ways: two decimal digits are the block's byte, as TRuDI reads it (form
-09 of 2010 had hex digits). Bytes 100 to 254 have no printed form. Older server ids (09, 06), wireless and wired M-Bus
-addresses (01, 02) have no printed form of that shape and are shown as hex text.
+Knows the 2012 form (0A) both ways: two decimal digits are the block's byte, as TRuDI reads it
+(form 09 of 2010 had hex digits). Bytes 100 to 254 have no printed form. Older server ids (09,
+06), wireless and wired M-Bus addresses (01, 02) have no printed form of that shape and are shown
+as hex text.
 """
 
 import re
