@@ -54,6 +54,8 @@ class EventLog:
         """
         if lane_from not in LANES or lane_to not in LANES or kind not in KINDS:
             raise ValueError(f"event {name}: lane or kind unknown: {lane_from} {lane_to} {kind}")
+        if self._fd is None:
+            return
         entry = {
             "id": f"{self._prefix}-{next(self._numbers)}",
             "t_ns": self._clock.now_ns() if t_ns is None else t_ns,
@@ -66,10 +68,9 @@ class EventLog:
             "detail": detail or {},
             "raw": raw[:MAX_RAW_BYTES].hex() if raw is not None else None,
         }
-        if self._fd is not None:
-            line = json.dumps(entry, ensure_ascii=False) + "\n"
-            # half a surrogate pair, which UTF-8 cannot hold, becomes its JSON escape
-            os.write(self._fd, line.encode(errors="backslashreplace"))
+        line = json.dumps(entry, ensure_ascii=False) + "\n"
+        # half a surrogate pair, which UTF-8 cannot hold, becomes its JSON escape
+        os.write(self._fd, line.encode(errors="backslashreplace"))
 
     def close(self) -> None:
         """Closes the file; later events are dropped."""

@@ -142,6 +142,11 @@ async def test_a_box_that_sends_half_a_request_is_cut_in_time(bench, monkeypatch
     assert (await raw_exchange(bench, head)).startswith(b"HTTP/1.1 408")
 
 
+async def test_a_box_that_says_nothing_is_cut_in_time(bench, monkeypatch):
+    monkeypatch.setattr("clsbench.smgw.han.connection.IDLE_S", 0.2)
+    assert await raw_exchange(bench, b"") == b""
+
+
 async def test_every_refusal_is_in_the_system_log_with_consecutive_numbers(bench):
     async with bench.box() as box:
         await announce(box, bench, cls_id=OTHER_CLS)

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clsbench.net.tls_hello import ClientHello, HelloUnreadable, client_hello, server_hello
+from clsbench.net.tls_hello import (
+    ClientHello,
+    HelloUnreadable,
+    client_hello,
+    form_of,
+    server_hello,
+)
 from clsbench.net.tls_judge import Rules, client_fault, why_client_failed
 from clsbench.net.tls_names import named
 from clsbench.net.tls_policy import WAN, session_s
@@ -45,6 +51,36 @@ def test_hello_in_any_pieces_is_whole_only_at_its_end():
     for part in (body[:10], body[10:]):  # spread over two records
         halves.append(b"\x16\x03\x01" + len(part).to_bytes(2, "big") + part)
     assert client_hello(b"".join(halves)) == client_hello(HELLO)
+
+
+def test_form_leaves_out_random_and_session_and_nothing_else():
+    resumed = bytes.fromhex("160301006e0100006a0303" + "11" * 32 + "20" + "22" * 32)
+    resumed += HELLO[44:]
+    for whole, session in ((HELLO, 0), (resumed, 32)):
+        form = form_of(whole)
+        assert form and client_hello(whole) is not None
+        for at in range(len(whole)):
+            changed = bytearray(whole)
+            changed[at] ^= 1
+            hidden = 11 <= at < 43 or 44 <= at < 44 + session
+            assert (form_of(bytes(changed)) == form) is hidden
+    assert form_of(HELLO) != form_of(resumed)
+    assert [form_of(HELLO[:cut]) for cut in range(len(HELLO))] == [b""] * len(HELLO)
+    assert form_of(HELLO + HELLO) == b""
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=120), st.binary(max_size=40), st.integers(0, 44))
+def test_hellos_of_one_form_are_judged_alike(noise: bytes, other: bytes, session: int):
+    def made(random: bytes, name: bytes) -> bytes:
+        body = b"\x03\x03" + random + bytes((session,)) + name + HELLO[44:] + noise
+        message = b"\x01" + len(body).to_bytes(3, "big") + body
+        return b"\x16\x03\x01" + len(message).to_bytes(2, "big") + message
+
+    one = made(bytes(32), bytes(session))
+    two = made((other + bytes(32))[:32], (other + bytes(44))[:session])
+    assert form_of(one) == form_of(two) != b""
+    assert client_hello(one) == client_hello(two)
 
 
 @settings(max_examples=200, deadline=None)

@@ -3,7 +3,8 @@
     python tools/bench/sessions_peer.py PKI_DIR rules|plain
 
 Same certificates, version, suites and curve as the gateway's HAN. rules: OpenSSL looks at the
-revocation list and is strict with certificates, as the gateway's has to. Prints its port.
+revocation list and is strict with certificates, and no session is resumed, as it is at the
+gateway's. Prints its port.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import ssl
 import sys
 from pathlib import Path
 
+from clsbench.net.tls_openssl import keep_no_sessions
 from clsbench.net.tls_policy import SUITES_12
 from clsbench.pki.layout import Pki
 
@@ -40,7 +42,8 @@ def context(pki: Pki, rules: bool = False) -> ssl.SSLContext:
     made.load_cert_chain(pki.smgw_han.cert, pki.smgw_han.key)
     if rules:
         made.load_verify_locations(pki.han_crl)
-        made.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_CRL_CHECK_CHAIN
+        made.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_CRL_CHECK_LEAF
+        keep_no_sessions(made)
     return made
 
 

@@ -1,22 +1,24 @@
 """Accepts and opens TLS connections, each with a named peer; a refusal always has a reason.
 
-asyncio's own servers swallow failed handshakes. Here each accepted socket gets its handshake in
-a task of its own, so that every failure can be logged and a slow peer delays nobody.
+asyncio's own servers swallow failed handshakes. Here somebody waits for the end of each
+(`_Handshake`), so that every failure can be logged and a slow peer delays nobody. That is an
+object where asyncio has a task and a future: sessions begin by the thousand.
 Knows no HTTP and no roles: `accept` decides who is welcome and which protocol serves it.
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
 import weakref
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from clsbench.errors import EnvironmentProblem, PeerRefused, PeerSilent
 from clsbench.net.tls import Peer, alert_socket, peer_of
 from clsbench.net.tls_buffers import shrink_read_buffers
-from clsbench.net.tls_reasons import TIMED_OUT, is_refusal, is_timeout, reason_of
+from clsbench.net.tls_reasons import CLOSED, TIMED_OUT, is_refusal, is_timeout, reason_of
 from clsbench.net.tls_session import PolicySession
 
 shrink_read_buffers()
@@ -65,8 +67,8 @@ class TlsListener:
         self._limit = pending_limit
         self._socket: socket.socket | None = None
         self._acceptor: asyncio.Task[None] | None = None
-        self._pending: dict[asyncio.Task[None], float] = {}  # oldest first: task -> loop time
-        self._evicted: set[asyncio.Task[None]] = set()
+        self._pending: dict[_Handshake, float] = {}  # oldest first: since when, loop time
+        self._one_less = asyncio.Event()
         self._live: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
 
     async def start(self, host: str, port: int) -> int:
@@ -87,12 +89,11 @@ class TlsListener:
         """Stops listening, ends pending handshakes and closes live connections."""
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
-        tasks = [*self._pending]
+        for handshake in list(self._pending):
+            self._cut(handshake)
         if self._acceptor is not None:
-            tasks.append(self._acceptor)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            self._acceptor.cancel()
+            await asyncio.gather(self._acceptor, return_exceptions=True)
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -120,10 +121,7 @@ class TlsListener:
             except OSError:  # out of descriptors: give others time to close theirs
                 self._pause(lambda: asyncio.sleep(_NO_DESCRIPTOR_PAUSE_S))
                 return
-            sock.setblocking(False)
-            task = loop.create_task(self._handshake(sock, _text(address)))
-            self._pending[task] = loop.time()
-            task.add_done_callback(self._forget)
+            self._begin(loop, sock, _text(address))
 
     def _pause(self, until: Callable[[], Awaitable[None]]) -> None:
         """Nobody is accepted before `until` is over."""
@@ -141,39 +139,52 @@ class TlsListener:
         while len(self._pending) >= self._limit:
             oldest, since = next(iter(self._pending.items()))
             left = since + PENDING_GRACE_S - loop.time()
-            if left <= 0 and oldest not in self._evicted:
-                self._evicted.add(oldest)
-                oldest.cancel()
-            await asyncio.wait(
-                self._pending, timeout=max(left, 0.05), return_when=asyncio.FIRST_COMPLETED
-            )
+            if left <= 0:
+                self._cut(oldest)
+                self._refused(f"gave way: {self._limit} handshakes were pending", oldest.address)
+                return
+            self._one_less.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._one_less.wait()
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        self._pending.pop(task, None)
-        self._evicted.discard(task)
-
-    async def _handshake(self, sock: socket.socket, address: str) -> None:
+    def _begin(self, loop: Any, sock: socket.socket, address: str) -> None:
+        sock.setblocking(False)
         alert_socket.set([sock])
-        gate = _Gate(self._accept, self._identify, lambda reason: self._refused(reason, address))
+        begun = _Handshake(self._accept, self._identify, self._over, address)
         try:
-            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: gate,
+            # what `connect_accepted_socket` does, with `begun` in the place of its future
+            begun.transport = loop._make_ssl_transport(
                 sock,
-                ssl=self._context,
+                begun,
+                self._context,
+                begun,
+                server_side=True,
                 ssl_handshake_timeout=self._timeout_s,
                 ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S,
             )
         except OSError as error:
-            self._refused(_late(reason_of(error), self._timeout_s), address)
-        except asyncio.CancelledError:
-            if asyncio.current_task() not in self._evicted:
-                raise
-            self._refused(f"gave way: {self._limit} handshakes were pending", address)
+            sock.close()
+            self._refused(reason_of(error), address)
         else:
-            if gate.refusal is not None:
-                self._refused(gate.refusal, address)
-            else:
-                self._live.add(transport)
+            self._pending[begun] = loop.time()
+
+    def _over(self, handshake: "_Handshake", reason: str | None) -> None:
+        """The handshake has ended: well, or for a reason; or the session did, after all."""
+        if self._pending.pop(handshake, None) is not None:
+            self._one_less.set()
+        if reason is not None:
+            self._refused(_late(reason, self._timeout_s), handshake.address)
+        elif handshake.transport is not None:
+            self._live.add(handshake.transport)
+            handshake.transport = handshake.protocol = None  # the session holds it, for `sinned`
+
+    def _cut(self, handshake: "_Handshake") -> None:
+        """Ends a handshake; nothing is told of it any more."""
+        del self._pending[handshake]
+        handshake.ended = True
+        if handshake.transport is not None:
+            handshake.transport.abort()
 
 
 class _Gate(asyncio.Protocol):
@@ -181,6 +192,8 @@ class _Gate(asyncio.Protocol):
 
     Both happen in the one call of connection_made, so no byte can reach the gate itself.
     """
+
+    __slots__ = ("_choose", "_identify", "_told", "refusal", "protocol")
 
     def __init__(
         self,
@@ -191,7 +204,7 @@ class _Gate(asyncio.Protocol):
         self._choose = choose
         self._identify = identify
         self._told = told
-        self.refusal: str | None = "closed during the TLS handshake"
+        self.refusal: str | None = CLOSED
         self.protocol: asyncio.BaseProtocol | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -208,6 +221,47 @@ class _Gate(asyncio.Protocol):
         self.protocol = protocol
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
+
+
+class _Handshake(_Gate):
+    """The gate of an accepted connection, and the future that asyncio's TLS ends it by.
+
+    over(self, reason): once, None when the peer is served; and again for a sin later.
+    """
+
+    __slots__ = ("address", "transport", "ended", "_over")
+
+    def __init__(
+        self,
+        choose: Accept,
+        identify: Identify,
+        over: Callable[["_Handshake", str | None], None],
+        address: str,
+    ):
+        super().__init__(choose, identify, self.sinned)
+        self.address = address
+        self.transport: asyncio.Transport | None = None
+        self.ended = False
+        self._over = over
+
+    def sinned(self, reason: str) -> None:
+        """The peer broke a rule after the handshake."""
+        self._over(self, reason)
+
+    # of a future
+
+    def cancelled(self) -> bool:
+        return self.ended
+
+    def set_result(self, _: None) -> None:
+        self.ended = True
+        self._over(self, self.refusal)
+
+    def set_exception(self, error: BaseException) -> None:
+        self.ended = True
+        self._over(self, reason_of(error))
+        if self.transport is not None:
+            self.transport.close()
 
 
 async def open_tls(

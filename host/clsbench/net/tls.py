@@ -23,7 +23,7 @@ from clsbench.net.tls_context import (
 )
 from clsbench.net.tls_policy import HAN_SECP256R1, LMN, WAN, TlsPolicy
 from clsbench.net.tls_session import PolicySession
-from clsbench.pki.names import UNREADABLE, Peer, peer_of_certificate
+from clsbench.pki.names import UNREADABLE, Peer, extension_values, peer_of_certificate
 from clsbench.pki.rules import check_certificate, check_purpose
 
 __all__ = [
@@ -115,10 +115,11 @@ def certificate_of(ssl_object: ssl.SSLObject | ssl.SSLSocket | None) -> x509.Cer
         return None
     try:
         certificate = x509.load_der_x509_certificate(der)
-        check_purpose(certificate)
+        values = extension_values(certificate)
+        check_purpose(certificate, values)
         if isinstance(ssl_object, PolicySession):
-            policy = ssl_object.rules.policy
-            check_certificate(certificate, policy.key_curves, policy.max_days, policy.name)
+            own = ssl_object.rules.policy
+            check_certificate(certificate, own.key_curves, own.max_days, own.name, values)
     except UNREADABLE as error:
         raise PeerRefused(f"certificate unreadable: {error}") from error
     return certificate

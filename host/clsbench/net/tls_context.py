@@ -38,6 +38,8 @@ _OPTIONS = (
     | ssl.OP_CIPHER_SERVER_PREFERENCE
 )
 
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+
 # One socket, laid here by net.listener for the next handshake and taken out by it: a failed one
 # sends its alert there. A list, because copies of the context must find it taken, too.
 alert_socket: ContextVar[list[socket] | None] = ContextVar("alert_socket", default=None)
@@ -104,6 +106,7 @@ class PolicyContext(ssl.SSLContext):
     """SSLContext of a plan. told(text, good): a change of its files was taken up, or not.
 
     session_s: the longest session in real seconds; that of the policy, unless set to another.
+    known: forms of hellos that break no rule of it.
     """
 
     sslobject_class = PolicySession
@@ -112,6 +115,7 @@ class PolicyContext(ssl.SSLContext):
     told: Told
     crl_in_force: bool
     session_s: float
+    known: set[bytes]
     _paths: tuple[str, ...]
     _stamps: tuple[Stamp, ...]
     _successor: "PolicyContext | None" = None
@@ -124,7 +128,7 @@ class PolicyContext(ssl.SSLContext):
         )
         assert isinstance(made, PolicySession)
         made.incoming, made.outgoing = incoming, outgoing
-        made.rules = context.rules
+        made.rules, made.known = context.rules, context.known
         made.session_s = self.session_s
         laid = alert_socket.get()
         made.raw = laid.pop() if laid else None
@@ -159,12 +163,14 @@ def build(plan: Plan, crl_required: bool = False) -> PolicyContext:
     context._paths = plan.material.paths()
     context._stamps = stamps(context._paths)
     context.session_s = session_s(plan.policy)
+    context.known = set()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_OPTIONAL if plan.guests else ssl.CERT_REQUIRED
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     if plan.partial_chain:
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.options |= _OPTIONS
+    tls_openssl.keep_no_sessions(context)
     context.set_ciphers(":".join(SUITES_12))
     _set_versions_and_groups(context, plan)
     _load(context, plan.material)
@@ -235,6 +241,8 @@ def _load(context: ssl.SSLContext, material: Material) -> None:
             f"{identity.cert}, {identity.key}: not a certificate with its unencrypted "
             f"private key ({error}). Was a renewal cut off? Run: clsbench pki renew"
         ) from error
+    if identity.cert.read_bytes().count(_CERTIFICATE) == 1:
+        tls_openssl.keep_own_chain(context)
 
 
 def _load_crl(context: PolicyContext, crl: Crl | None, required: bool) -> bool:

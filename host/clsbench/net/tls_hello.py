@@ -16,9 +16,11 @@ EXT_SIGNATURES = 13
 EXT_ENCRYPT_THEN_MAC = 22
 EXT_EARLY_DATA = 42
 EXT_VERSIONS = 43
+EXT_KEY_SHARE = 51
 EXT_RENEGOTIATION = 0xFF01
 
 _HANDSHAKE = 22
+_RANDOM, _SESSION_ID = 11, 43  # where they begin in a hello's first record
 _CLIENT_HELLO, _SERVER_HELLO = 1, 2
 _RECORD_HEADER = 5
 _SSL2 = 0x80
@@ -94,6 +96,16 @@ def client_hello(data: bytes) -> ClientHello | None:
     versions = _shorts(extensions.get(EXT_VERSIONS, b"")[1:]) or (legacy,)
     ordered = tuple(sorted((v for v in versions if v & 0x0F0F != 0x0A0A), reverse=True))
     return ClientHello(ordered, _shorts(suites), tuple(compressions), extensions)
+
+
+def form_of(data: bytes) -> bytes:
+    """A ClientHello without its random and session id, which no rule looks at.
+
+    b"" unless `data` is one record. Two readable hellos of one form differ in nothing else.
+    """
+    if len(data) <= _SESSION_ID or int.from_bytes(data[3:5], "big") != len(data) - _RECORD_HEADER:
+        return b""
+    return data[:_RANDOM] + data[_SESSION_ID + 1 + data[_SESSION_ID] :]
 
 
 def server_hello(data: bytes) -> ServerHello | None:

@@ -4,7 +4,8 @@ Python 3.15 has methods for them. Before, the same OpenSSL functions are called 
 context's own SSL_CTX, which lies behind the object's header in every CPython from 3.11 to 3.14;
 the address is made sure of by reading the options through it. Where that cannot be done
 (another Python, an OpenSSL linked without symbols), `set_groups` takes the first curve alone and
-TLS 1.3 is left out. Knows no rule.
+TLS 1.3 is left out. The same way leads to what no Python has a method for: `keep_no_sessions`,
+`keep_own_chain`. Knows no rule.
 """
 
 import _ssl
@@ -15,7 +16,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-_CTRL_SET_GROUPS_LIST = 92  # SSL_CTRL_SET_GROUPS_LIST of OpenSSL's ssl.h
+_CTRL_SET_SESS_CACHE_MODE = 44  # SSL_CTRL_SET_SESS_CACHE_MODE of OpenSSL's ssl.h
+_CTRL_BUILD_CERT_CHAIN = 105  # SSL_CTRL_BUILD_CERT_CHAIN
+_CACHE_OFF = 0
+_WHATEVER_CAN_BE_BUILT = 0x08 | 0x10  # SSL_BUILD_CHAIN_FLAG_IGNORE_ERROR, …_CLEAR_ERROR
+_CTRL_SET_GROUPS_LIST = 92  # SSL_CTRL_SET_GROUPS_LIST
 _CTRL_SET_SIGALGS_LIST = 98  # SSL_CTRL_SET_SIGALGS_LIST
 _KNOWN_LAYOUT = ((3, 11), (3, 14))
 
@@ -71,6 +76,26 @@ def set_signatures(context: ssl.SSLContext, names: Sequence[str]) -> None:
         _natively(context, "set_client_sigalgs", names)
         return
     _by_control(context, _CTRL_SET_SIGALGS_LIST, names)
+
+
+def keep_no_sessions(context: ssl.SSLContext) -> None:
+    """A server remembers no session that a client could resume; nothing where it cannot be set."""
+    library = _library()
+    if library is not None:
+        library.SSL_CTX_ctrl(_pointer(context), _CTRL_SET_SESS_CACHE_MODE, _CACHE_OFF, None)
+
+
+def keep_own_chain(context: ssl.SSLContext) -> None:
+    """Builds the chain that is sent behind the own certificate once, from the trusted ones.
+
+    OpenSSL does the same in each handshake where the file has the certificate alone; to be
+    called for such a file only, after both are loaded. Nothing where it cannot be done.
+    """
+    library = _library()
+    if library is not None:
+        pointer, flags = _pointer(context), _WHATEVER_CAN_BE_BUILT
+        if library.SSL_CTX_ctrl(pointer, _CTRL_BUILD_CERT_CHAIN, flags, None) < 1:
+            _forget_errors(library)
 
 
 def _natively(context: Any, method: str, names: Sequence[str]) -> None:

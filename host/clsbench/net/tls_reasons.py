@@ -8,6 +8,7 @@ Knows the vocabulary only: X.509 verify codes (our refusal of the peer's certifi
 import ssl
 
 TIMED_OUT = "TLS connection not made in time"
+CLOSED = "closed during the TLS handshake"
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h
 _VERIFY = {
@@ -77,7 +78,7 @@ _LOCAL = {
     "HTTP_REQUEST": "not TLS (plain HTTP)",
     "HTTPS_PROXY_REQUEST": "not TLS (plain HTTP)",
     "BAD_SIGNATURE": "handshake signature does not fit the certificate",
-    "UNEXPECTED_EOF_WHILE_READING": "closed during the TLS handshake",
+    "UNEXPECTED_EOF_WHILE_READING": CLOSED,
 }
 
 _NOT_TLS = ("RECORD", "PACKET_LENGTH", "UNEXPECTED_MESSAGE", "BAD_PROTOCOL_VERSION_NUMBER")
@@ -101,7 +102,7 @@ def reason_of(error: BaseException) -> str:
         return _of_ssl(error)
     if is_timeout(error):
         return TIMED_OUT
-    return "closed during the TLS handshake"
+    return CLOSED
 
 
 def is_timeout(error: BaseException) -> bool:

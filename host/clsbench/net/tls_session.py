@@ -11,9 +11,16 @@ import ssl
 import time
 from collections.abc import Callable
 from socket import socket
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from clsbench.net.tls_hello import MAX_HELLO, HelloUnreadable, client_hello, server_hello
+from clsbench.net.tls_hello import (
+    EXT_KEY_SHARE,
+    MAX_HELLO,
+    HelloUnreadable,
+    client_hello,
+    form_of,
+    server_hello,
+)
 from clsbench.net.tls_judge import (
     Fault,
     Rules,
@@ -25,8 +32,10 @@ from clsbench.net.tls_judge import (
 from clsbench.net.tls_reasons import Explained, reason_of
 
 RENEGOTIATION = "renegotiation attempted"
+RESUMPTION = "resumption of a session"
 TOO_OLD = "session older than allowed"
 GRACE_S = 5.0  # for the owner to cut a session between two requests
+MAX_KNOWN, MAX_FORM = 64, 1024  # forms of hellos that are remembered, bytes of each
 _ALERT = 21
 _ALERT_HANDSHAKE_FAILURE = 40
 
@@ -40,15 +49,17 @@ def session_s(transport: asyncio.BaseTransport, at_most: float) -> float:
 class PolicySession(ssl.SSLObject):
     """An SSLObject with rules; made by `PolicyContext.wrap_bio`, which sets the fields.
 
-    raw: the socket beneath, to which the alert of a failed handshake is sent, or None.
-    told(reason): called when the connection is ended for a sin after the handshake. session_s:
-    real seconds after which nothing is read or written any more; who owns the connection cuts
-    it by itself before (`session_s`).
+    known: forms of clients' hellos (`tls_hello.form_of`) that broke no rule, shared by all
+    sessions of these rules. raw: the socket beneath, to which the alert of a failed handshake
+    is sent, or None. told(reason): called when the connection is ended for a sin after the
+    handshake. session_s: real seconds after which nothing is read or written any more; who owns
+    the connection cuts it by itself before (`session_s`).
     """
 
     incoming: ssl.MemoryBIO
     outgoing: ssl.MemoryBIO
     rules: Rules
+    known: set[bytes]
     raw: socket | None = None
     told: Callable[[str], None] | None = None
     session_s: float = float("inf")
@@ -60,8 +71,11 @@ class PolicySession(ssl.SSLObject):
     def do_handshake(self) -> None:
         """As of SSLObject. Raises ssl.SSLError, of kind Explained where the policy knows more."""
         try:
-            self._judge()
+            if not self._judged:
+                self._judge()
             super().do_handshake()
+            if self.session_reused:  # where OpenSSL could not be told to keep none
+                raise Explained(RESUMPTION)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as error:
@@ -73,6 +87,11 @@ class PolicySession(ssl.SSLObject):
         self._established = True
         self._heard = b""
         self._ends_s = time.monotonic() + self.session_s + GRACE_S
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        """As of SSLObject, in binary form; in the other one, which asyncio asks for after each
+        handshake and nobody here looks at, {}: it is a twentieth of a session's memory."""
+        return super().getpeercert(True) if binary_form else {}
 
     def read(self, len=1024, buffer=None):
         """As of SSLObject; raises Explained where the other side breaks the policy."""
@@ -100,13 +119,17 @@ class PolicySession(ssl.SSLObject):
 
     def _judge(self) -> None:
         """Looks at the other side's first hello, as soon as it is whole."""
-        if self._judged or not self.incoming.pending:
+        if not self.incoming.pending:
             return
         fresh = self.incoming.read()
         self.incoming.write(fresh)
         self._heard += fresh
+        form = form_of(self._heard) if self.server_side else b""
+        if form in self.known:
+            self._judged = True
+            return
         try:
-            fault = self._fault()
+            fault = self._fault(form)
         except HelloUnreadable:
             return  # OpenSSL will say what it is; `_why` has nothing to add
         if fault is None and not self._judged and len(self._heard) > MAX_HELLO:
@@ -115,14 +138,24 @@ class PolicySession(ssl.SSLObject):
             self.outgoing.write(bytes((_ALERT, 3, 3, 0, 2, 2, fault.alert)))
             raise Explained(fault.reason)
 
-    def _fault(self) -> Fault | None:
+    def _fault(self, form: bytes) -> Fault | None:
         if self.server_side:
             asked = client_hello(self._heard)
             self._judged = asked is not None
-            return client_fault(asked, self.rules) if asked else None
+            fault = client_fault(asked, self.rules) if asked else None
+            if asked and fault is None and EXT_KEY_SHARE not in asked.extensions:
+                self._remember(form)
+            return fault
         chosen = server_hello(self._heard)
         self._judged = chosen is not None
         return server_fault(chosen) if chosen else None
+
+    def _remember(self, form: bytes) -> None:
+        """Boxes of a kind say hello alike; a hello with a key in it never comes again."""
+        if 0 < len(form) <= MAX_FORM:
+            if len(self.known) >= MAX_KNOWN:
+                self.known.clear()
+            self.known.add(form)
 
     def _why(self, error: ssl.SSLError) -> str:
         """The reason that the hello shows, "" where OpenSSL's own is the whole truth."""

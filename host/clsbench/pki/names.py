@@ -81,20 +81,24 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
 
 
-def peer_of_certificate(certificate: x509.Certificate) -> Peer:
-    """The party `certificate` names; raises PeerRefused when its CN has no known role."""
+def peer_of_certificate(certificate: x509.Certificate, known: str = "") -> Peer:
+    """The party `certificate` names; raises PeerRefused when its CN has no known role.
+
+    known: its fingerprint, where the caller has it already.
+    """
     cn = cn_of(certificate)
     name, role = split_cn(cn)
-    return Peer(cn, name, role, fingerprint(certificate))
+    return Peer(cn, name, role, known or fingerprint(certificate))
 
 
-def purpose_of(certificate: x509.Certificate) -> str:
+def purpose_of(certificate: x509.Certificate, values: dict[type, Any] | None = None) -> str:
     """TLS, ENC, SIG or CA, by basicConstraints, extended key usage and key usage.
 
-    TLS carries serverAuth or clientAuth; SIG digitalSignature alone; ENC keyAgreement.
+    values: its `extension_values`, where the caller has them already. TLS carries serverAuth or
+    clientAuth; SIG digitalSignature alone; ENC keyAgreement.
     Raises ValueError where the extensions fit none of them, or another of UNREADABLE.
     """
-    values = extension_values(certificate)
+    values = extension_values(certificate) if values is None else values
     constraints = values.get(x509.BasicConstraints)
     if constraints is not None and constraints.ca:
         return CA

@@ -3,12 +3,14 @@
 A connection on which no whole request comes in time is cut, and so is one that has lasted
 MAX_SESSION_S, after the answer in hand. Whoever came without a certificate is a guest until a
 password was right: a guest is cut after GUEST_S, and of too many guests the oldest goes, so that
-silent ones shut nobody out. Of bytes that are no HTTP somebody is told.
+silent ones shut nobody out. Of bytes that are no HTTP somebody is told. Whoever has a
+certificate gets an HTTP server of aiohttp's with the first byte, not with the handshake.
 """
 
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from aiohttp import web
 
@@ -57,18 +59,23 @@ class HanServer:
         self._handler = handler
         self._server = web.Server(self._handle, access_log=None)
         self._guests: dict[_Connection, None] = {}  # oldest first
+        self._silent: set[_Silent] = set()
 
-    def connection(self, peer: Peer) -> web.RequestHandler:
+    def connection(self, peer: Peer) -> asyncio.Protocol:
         """The protocol of one accepted connection."""
-        made = _Connection(self._server, peer, self._told, self.leave)
-        if peer is GUEST:
-            self._guests[made] = None
-            made.cut_after(GUEST_S)
-            if len(self._guests) > MAX_GUESTS:
-                oldest = next(iter(self._guests))
-                self.leave(oldest)
-                oldest.force_close()
+        if peer is not GUEST:
+            return _Silent(peer, self._silent, self._http)
+        made = self._http(peer)
+        self._guests[made] = None
+        made.cut_after(GUEST_S)
+        if len(self._guests) > MAX_GUESTS:
+            oldest = next(iter(self._guests))
+            self.leave(oldest)
+            oldest.force_close()
         return made
+
+    def _http(self, peer: Peer) -> "_Connection":
+        return _Connection(self._server, peer, self._told, self.leave)
 
     def leave(self, connection: "_Connection") -> None:
         """This connection is no guest's, or no longer."""
@@ -77,19 +84,65 @@ class HanServer:
 
     def close_unless(self, welcome: Callable[[Peer], bool]) -> None:
         """Ends, at once, the connections of those who are not welcome."""
+        for silent in list(self._silent):
+            if not welcome(silent.peer):
+                silent.close()
         for connection in list(self._server.connections):
             if isinstance(connection, _Connection) and not welcome(connection.visitor.peer):
                 connection.force_close()
 
     async def close(self, within_s: float) -> None:
         """Ends all connections; requests in hand get `within_s` to finish."""
+        for silent in list(self._silent):
+            silent.close()
         await self._server.shutdown(within_s)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
         if not isinstance(connection, _Connection):
             raise TypeError("request on a connection that this server did not make")
+        connection.heard()
         return await self._handler(connection.visitor, request)
+
+
+class _Silent(asyncio.Protocol):
+    """A connection on which nothing was said yet. among: all of them; http: what serves it then.
+
+    Its time to say something runs on until the first whole request.
+    """
+
+    __slots__ = ("peer", "_among", "_http", "_transport", "_began_s", "_end")
+
+    def __init__(self, peer: Peer, among: "set[_Silent]", http: Callable[[Peer], "_Connection"]):
+        self.peer = peer
+        self._among, self._http = among, http
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        loop = asyncio.get_running_loop()
+        self._began_s = loop.time()
+        self._end = loop.call_later(
+            session_s(transport, _idle_s(self.peer)), self._transport.close
+        )
+        self._among.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        self._among.discard(self)
+        made = self._http(self.peer)
+        made.take_over(self._began_s, self._end)
+        self._transport.set_protocol(made)
+        made.connection_made(self._transport)
+        made.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._among.discard(self)
+        self._end.cancel()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._transport.close()
 
 
 class _Connection(TellingConnection):
@@ -105,7 +158,7 @@ class _Connection(TellingConnection):
         super().__init__(
             server,
             functools.partial(told, peer),
-            IDLE_S if peer.role == "CLS" else PERSON_IDLE_S,
+            _idle_s(peer),
             max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_LINE_BYTES,
             max_headers=MAX_HEADERS,
@@ -116,6 +169,8 @@ class _Connection(TellingConnection):
         self._leave = leave
         self._session_end: asyncio.TimerHandle | None = None
         self._guest_end: asyncio.TimerHandle | None = None
+        self._silence_end: asyncio.TimerHandle | None = None
+        self._began_s = asyncio.get_running_loop().time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The session begins, and with it the time it may last."""
@@ -123,14 +178,26 @@ class _Connection(TellingConnection):
         address = transport.get_extra_info("peername")
         self.visitor.address = address[0] if address else ""
         loop = asyncio.get_running_loop()
-        self._session_end = loop.call_later(session_s(transport, MAX_SESSION_S), self.close)
+        end_s = self._began_s + session_s(transport, MAX_SESSION_S)
+        self._session_end = loop.call_at(end_s, self.close)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The session has ended."""
         if self._session_end is not None:
             self._session_end.cancel()
+        self.heard()
         self._leave(self)
         super().connection_lost(exc)
+
+    def take_over(self, began_s: float, silence_end: asyncio.TimerHandle) -> None:
+        """The session has begun before, and is cut then unless `heard` comes first."""
+        self._began_s, self._silence_end = began_s, silence_end
+
+    def heard(self) -> None:
+        """A whole request came: now aiohttp looks to the time between requests."""
+        if self._silence_end is not None:
+            self._silence_end.cancel()
+            self._silence_end = None
 
     def cut_after(self, seconds: float) -> None:
         """Ends the connection then, unless `stay` comes first."""
@@ -141,3 +208,7 @@ class _Connection(TellingConnection):
         if self._guest_end is not None:
             self._guest_end.cancel()
             self._guest_end = None
+
+
+def _idle_s(peer: Peer) -> float:
+    return IDLE_S if peer.role == "CLS" else PERSON_IDLE_S

@@ -23,9 +23,10 @@ def identifier(profiles: Profiles) -> Identify:
         certificate = certificate_of(ssl_object)
         if certificate is None:
             return GUEST
-        person = profiles.person_by_fingerprint(fingerprint(certificate))
+        shown = fingerprint(certificate)
+        person = profiles.person_by_fingerprint(shown)
         if person is None:
-            return peer_of_certificate(certificate)
+            return peer_of_certificate(certificate, shown)
         return Peer(cn_of(certificate), person.name, role_of(person), person.fingerprint)
 
     return identify
