@@ -6,6 +6,7 @@ certificates or revocation lists near their end (`pki.expiring`).
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -56,6 +57,10 @@ class RoleTls:
         context.told = self._changed
         context.session_s = session_s(context.plan.policy, self._clock_speed)
         return context
+
+    def age_s(self) -> float:
+        """Seconds of the bench's clock since whenever, for the age of what stands; no steps."""
+        return time.monotonic() * self._clock_speed
 
     def start(self) -> None:
         """Begins to look for what ends."""

@@ -24,7 +24,8 @@ class ClsChannels:
     """Everything of the gateway that has to do with channels. Raises BadInput.
 
     socks: its port in the HAN, None for no such port. pki: the gateway's folder; role_tls: its
-    TLS. now_ms: its clock. connect_s, retry_max_s: as in the section [timing].
+    TLS, by whose clock channels age. now_ms: its clock. connect_s, retry_max_s: as in the
+    section [timing].
     han_policy: of TLS in the HAN; frames of SOCKS-TLS hold TLS 1.2 only.
     """
 
@@ -45,7 +46,7 @@ class ClsChannels:
         han = role_tls.told_of(tls.han_client(own, boxes, crl, han_policy))
         legs = Legs(role_tls.client(), han, connect_s)
         limit_s = MAX_SESSION_S if socks is None else socks.max_session_s
-        self.engine = ProxyEngine(authority, journal, legs, limit_s)
+        self.engine = ProxyEngine(authority, journal, legs, limit_s, role_tls.age_s)
         self._schedule = Schedule(self.engine, profiles, now_ms, retry_max_s)
         self._journal = journal
         self._at = socks

@@ -69,7 +69,8 @@ class Channel:
 
 
 class ProxyEngine:
-    """now_s: monotonic real seconds. max_session_s: after which a channel is cut."""
+    """now_s: seconds of the bench's clock, without steps. max_session_s: of them, after which a
+    channel is cut."""
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ from clsbench.roleconfig import Endpoint
 
 
 class SocksSection(Endpoint):
-    """Where it listens. max_session_s: real time after which any channel is cut (TR-03116-3)."""
+    """Where it listens. max_session_s: after which any channel is cut, by the bench's
+    clock (TR-03116-3)."""
 
     max_session_s: float = Field(default=48 * 3600.0, gt=0, le=48 * 3600.0)
