@@ -26,6 +26,7 @@ from clsbench.smgw.core.cms_compressed import decompress
 from clsbench.smgw.core.cms_der import DerError
 from clsbench.smgw.core.cms_envelope import COMPRESSED, SUITES, EnvelopeError, unseal
 from clsbench.smgw.core.cms_keys import OwnKey, Recipient
+from clsbench.smgw.core.cms_signers import Verifier
 from clsbench.smgw.core.content import Signer, make, open_content
 
 REFUSALS = (CmsError, EnvelopeError, DerError)
@@ -63,8 +64,11 @@ def kinds(pki: Pki) -> list[Kind]:
     first, second = CONTENTS
     plain = (cms.sign(first, *pair), cms.sign(second, *pair))
     detached = tuple(cms.sign(first, *pair, detached=True) for _ in CONTENTS)
+    known = Verifier(trust, "SMGW")
+    known.verify(plain[0])
     found = [
         Kind("signed", plain, lambda der: cms.verify(der, trust, "SMGW")),
+        Kind("signed, signer known", plain, known.verify),
         Kind(
             "detached",
             (detached[0], detached[1]),

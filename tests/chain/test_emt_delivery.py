@@ -112,3 +112,31 @@ async def test_gateway_records_that_are_missing_are_asked_for(wan):
         assert got == {"stored": True} | answer
     der = signed(gateway_record(seq=2), wan.pki.smgw.sig)
     assert (await wan.smgw.deliver("/emt/v1/records", der)).json() == {"stored": True}
+
+
+async def test_a_list_is_judged_record_by_record_and_stored_once(wan):
+    good = [signed(gateway_record(seq=seq), wan.pki.smgw.sig) for seq in (1, 2, 5)]
+    altered = good[1].replace(b"12345678", b"12345679")
+    other = signed(gateway_record(smgw_id="ETST0010000099"), wan.pki.smgw.sig)
+    second = signed(gateway_record(seq=1, text="other"), wan.pki.smgw.sig)
+    body = b"".join([good[0], altered, other, second, good[2]])
+    for _ in range(2):
+        answer = await wan.smgw.deliver("/emt/v1/record-list", body)
+        said = answer.json()
+        assert (answer.status, said["statuses"]) == (200, [200, 422, 403, 409, 200])
+        assert said["missing"] == {"taf16-1": [[2, 4]]}
+        assert "altered" in said["errors"]["1"] and sorted(said["errors"]) == ["1", "2", "3"]
+    assert [row["seq"] for row in await wan.operator.records()] == [1, 5]
+    answer = await wan.smgw.deliver("/emt/v1/record-list", good[1])
+    assert answer.json() == {"statuses": [200], "missing": {"taf16-1": [[3, 4]]}}
+    outcomes = [event["detail"]["outcome"] for event in wan.events("record.gateway")]
+    assert outcomes == ["stored", "stored", "repeat", "repeat", "stored"]
+    assert len(wan.events("record.signature")) == len(wan.events("record.conflict")) == 2
+
+
+async def test_what_is_no_list_is_refused_as_a_whole(wan):
+    der = signed(gateway_record(), wan.pki.smgw.sig)
+    for body in (der + der[:-1], der + b"\x00", der * 257):
+        answer = await wan.smgw.deliver("/emt/v1/record-list", body)
+        assert answer.status == 422 and "no list of records" in answer.error_text()
+    assert await wan.operator.records() == []

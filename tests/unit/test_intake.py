@@ -160,3 +160,23 @@ def test_the_gateway_reads_the_link_of_a_record_without_opening_its_seal():
     assert second.previous == hashlib.sha256(chain(1)[0]).digest()[:8]
     bare = cbor2.dumps(cbor2.CBORTag(17, [b"", {}, cbor2.dumps({1: 1, 13: "text"}), b""]))
     assert split_sequence(bare)[0].previous is None
+
+
+def test_what_is_forwarded_is_not_looked_at_again_and_what_comes_late_is_not_forgotten(exchange):
+    one, two, three, four, five = chain(5)
+
+    def waiting() -> list[int]:
+        return [seq for seq, _sealed in exchange.unforwarded(EMT, CLS, 0, 9)]
+
+    taken(exchange, one, two, four)
+    exchange.forwarded(EMT, CLS, waiting(), 1)
+    assert waiting() == []
+    taken(exchange, three)
+    assert waiting() == [3]
+    exchange.forwarded(EMT, CLS, [3], 1)
+    assert waiting() == []
+    assert exchange.send_again(EMT, CLS, [(2, 2)]) == 1
+    assert waiting() == [2]
+    with pytest.raises(AttributeError):  # all or nothing is stored, and noted
+        exchange.add_device_records(CLS, [*split_sequence(five), None], 1)
+    assert waiting() == [2] and exchange.holding(CLS).acknowledged == 4

@@ -93,7 +93,7 @@ def test_the_outbox_gives_the_oldest_first_until_acknowledged(store):
         store.record_due(due_ms, draft())
     waiting = store.undelivered("flexmarkt", 0, 10)
     assert [record.seq for record in waiting] == [1, 2, 3]
-    store.delivered(waiting[0].record_id, "flexmarkt", 99)
+    store.delivered([waiting[0].record_id], "flexmarkt", 99)
     assert [record.seq for record in store.undelivered("flexmarkt", 0, 10)] == [2, 3]
     after = waiting[1].record_id
     assert [record.seq for record in store.undelivered("flexmarkt", after, 10)] == [3]

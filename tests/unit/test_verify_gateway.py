@@ -1,7 +1,7 @@
 """What `clsbench verify` finds in signed gateway records, and how the command is used."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from verify_kit import Folder, chain, faulty, only_finding
 from clsbench.cli.verify import verify
 from clsbench.errors import BadInput
 from clsbench.pki.layout import Pki
+from clsbench.pki.operations import revoke
 from clsbench.smgw.core.cms import sign
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -23,7 +24,9 @@ def folder(tmp_path: Path) -> Folder:
     return made
 
 
-def signed(pki: Pki, seq: int, raw: int = 100, smgw: str = "ETST0010000001", role=None) -> bytes:
+def signed(
+    pki: Pki, seq: int, raw: int = 100, smgw: str = "ETST0010000001", role=None, at=None
+) -> bytes:
     record = {
         "type": "taf7",
         "smgw_id": smgw,
@@ -33,7 +36,7 @@ def signed(pki: Pki, seq: int, raw: int = 100, smgw: str = "ETST0010000001", rol
     }
     identity = role or pki.smgw.sig
     content = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
-    return sign(content, identity.cert.read_bytes(), identity.key.read_bytes(), NOW)
+    return sign(content, identity.cert.read_bytes(), identity.key.read_bytes(), at or NOW)
 
 
 @pytest.fixture
@@ -133,3 +136,24 @@ def test_shown_to_people_the_fault_stands_beside_the_file(folder: Folder):
     assert done.return_value == 1
     assert "ok     " in done.stdout and "FAULT  device ETST0020000017: 4 records" in done.stdout
     assert "4 of 4 files hold; findings: 1" in done.stdout
+
+
+def test_a_record_signed_after_the_revocation_of_its_certificate_is_found(tmp_path: Path):
+    pki = Pki.init(tmp_path / "pki")
+    folder = Folder(tmp_path)
+    for seq, at in ((1, NOW - timedelta(minutes=5)), (2, NOW + timedelta(minutes=5))):
+        (folder.records / f"taf7-rod-{seq:06d}.cms.der").write_bytes(signed(pki, seq, at=at))
+    folder.options = ["--pki", str(pki.directory)]
+    folder.run(code=0)
+    revoke(pki, "smgw", "key-compromise")
+    document = folder.run(code=1)
+    (one,) = document["found"]
+    assert (one["kind"], faulty(document)) == ("signer", ["taf7-rod-000002.cms.der"])
+    assert "ETST0010000001.SMGW" in one["text"] and f"revoked on {NOW:%Y-%m-%d}" in one["text"]
+    folder.options = ["--trust", str(pki.wan_trust)]
+    folder.run(code=0)
+    folder.options += ["--crl", str(pki.wan_crl)]
+    folder.run(code=1)
+    folder.options[-1] = str(pki.wan_trust)
+    with pytest.raises(AssertionError, match="no revocation list in the file"):
+        folder.run(code=1)

@@ -18,7 +18,7 @@ from clsbench.device.records import ENDS, DeviceRecord, open_record
 from clsbench.device.verify import verify_items
 from clsbench.device.verify_store import database_items
 from clsbench.pki.layout import Pki
-from clsbench.smgw.core import cms
+from clsbench.smgw.core.cms_signers import Verifier
 from dicamm import codes
 
 Key = tuple[str, str]  # UUID, event
@@ -63,11 +63,11 @@ def judge(fleet: Fleet, course: Course) -> Verdict:
     """The verdict on a course, from the aEMT's data base and the relays' edges."""
     path = fleet.work / "emt" / "emt.sqlite"
     keys = [box.key_file.read_bytes() for box in fleet.boxes]
-    trust = Pki.open(fleet.work / "pki").wan_trust.read_bytes()
+    verifier = Verifier(Pki.open(fleet.work / "pki").wan_trust.read_bytes(), "SMGW")
     verdict = Verdict()
 
     def verify_cms(der: bytes) -> tuple[bytes, str]:
-        signed = cms.verify(der, trust, role="SMGW")
+        signed = verifier.verify(der)
         return signed.content, signed.signer.name
 
     checked = verify_items(database_items(str(path)), keys, verify_cms)

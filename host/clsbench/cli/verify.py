@@ -22,8 +22,9 @@ from clsbench.device.verify import (
 from clsbench.device.verify_gateway import VerifyCms
 from clsbench.device.verify_store import database_items
 from clsbench.emt.seal import read_key
+from clsbench.emt.signed import read_list_file
 from clsbench.errors import BadInput
-from clsbench.smgw.core import cms
+from clsbench.smgw.core.cms_signers import Verifier
 
 
 @click.command()
@@ -60,6 +61,12 @@ from clsbench.smgw.core import cms
     type=click.Path(path_type=Path),
     metavar="PEM",
     help="File with sub-CA and root, instead of --pki.",
+)
+@click.option(
+    "--crl",
+    type=click.Path(path_type=Path),
+    metavar="PEM",
+    help="Revocation lists of root and sub-CA; with --pki its wan-crl.pem, where there is one.",
 )
 @click.option(
     "--db",
@@ -106,6 +113,7 @@ def verify(
     sign_keys: tuple[Path, ...],
     pki: Path | None,
     trust: Path | None,
+    crl: Path | None,
     as_json: bool,
 ) -> int:
     """Checks records in files and stores: sealed device records (*.cbor, one or many in a row,
@@ -135,7 +143,9 @@ def verify(
             "--trust PEM"
         )
     keys = [read_key(path) for path in key_files]
-    verify_cms = _cms_verifier(trust or pki and pki / "wan-trust.pem")
+    standing = pki / "wan-crl.pem" if pki is not None else None
+    lists = crl or (standing if standing is not None and standing.is_file() else None)
+    verify_cms = _cms_verifier(trust or pki and pki / "wan-trust.pem", lists)
     signers = [read_public_key(path) for path in sign_keys]
     verdict = verify_items(groups, keys, verify_cms, running, signers)
     if as_json:
@@ -177,13 +187,15 @@ def _content(path: Path) -> bytes:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _cms_verifier(trust: Path | None) -> VerifyCms:
+def _cms_verifier(trust: Path | None, crl: Path | None) -> VerifyCms:
     if trust is not None and not trust.is_file():
         raise BadInput(f"{trust}: no such file. --pki takes what `clsbench pki init` has made")
     pem = _content(trust) if trust is not None else b""
+    lists = None if crl is None else read_list_file(crl)
+    verifier = Verifier(pem, "SMGW", lambda: lists)
 
     def verify_cms(der: bytes) -> tuple[bytes, str]:
-        signed = cms.verify(der, pem, role="SMGW")
+        signed = verifier.verify(der)
         return signed.content, signed.signer.name
 
     return verify_cms

@@ -53,5 +53,7 @@ def missing(runs: Sequence[Run], first: int) -> list[Run]:
     for begin, end in runs:
         if begin > expected:
             gaps.append((expected, begin - 1))
+        if len(gaps) == MAX_RANGES:
+            break
         expected = max(expected, end + 1)
-    return gaps[:MAX_RANGES]
+    return gaps

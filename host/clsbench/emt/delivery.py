@@ -1,11 +1,11 @@
 """What the SMGW delivers to the aEMT: judged first, then stored, then confirmed.
 
-Knows the rules a delivery must meet: signer, content, seal, sender. Durable storing and
-duplicates are the store's. Every refusal is an event and a line of the log.
+Knows who may deliver, envelopes, and the rules of device records: seal, signature, sender;
+those of gateway records are `gateway_delivery`'s. Durable storing and duplicates are the
+store's. Every refusal is an event and a line of the log.
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,17 +13,22 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from clsbench.clock import BenchClock
-from clsbench.device.intake import Run
 from clsbench.device.signed import SignatureBroken, check_signature
 from clsbench.emt.config import ClsEntry
+from clsbench.emt.gateway_delivery import (
+    LIST_PATH,
+    RECORD_PATH,
+    GatewayDelivery,
+    VerifyCms,
+    asked,
+)
 from clsbench.emt.seal import SealedRecord, open_sealed, split_sequence
 from clsbench.emt.signed import OpenBody
-from clsbench.emt.store import EmtStore, GatewayRecord
+from clsbench.emt.store import EmtStore
 from clsbench.errors import BadInput, ClsbenchError, PeerRefused
 from clsbench.eventlog import EventLog
 from clsbench.net.serving import refusal
 from clsbench.net.tls import Peer
-from clsbench.smgw.core.records import read_content
 from clsbench.store.device_records import (
     STORED,
     Conflict,
@@ -32,13 +37,9 @@ from clsbench.store.device_records import (
     LinkBroken,
 )
 
-GATEWAY_PATH = "/emt/v1/records"
 DEVICE_PREFIX = "/emt/v1/cls-records/"
 
 log = logging.getLogger("clsbench.emt.delivery")
-
-# the signed content and the signer's SMGW id; raises ClsbenchError where the CMS does not hold
-VerifyCms = Callable[[bytes], tuple[bytes, str]]
 
 
 @dataclass(frozen=True)
@@ -65,25 +66,28 @@ class Delivery:
         self._open_body = open_body
         self._store = store
         self._known = known
-        self._verify_cms = verify_cms
         self._events = events
         self._clock = clock
+        self._gateway = GatewayDelivery(store, verify_cms, clock, self._refuse, self._accepted)
 
     async def handle(self, peer: Peer, request: web.BaseRequest) -> web.StreamResponse:
-        """POST of a gateway record or of device records by an SMGW."""
+        """POST of gateway records or of device records by an SMGW."""
         if peer.role != "SMGW":
             return self._refuse("delivery.role", 403, f"{peer.cn} is no SMGW: may not deliver")
         if request.method != "POST":
             return refusal(405, "only POST")
-        if request.path != GATEWAY_PATH and not request.path.startswith(DEVICE_PREFIX):
+        gateway = request.path in (RECORD_PATH, LIST_PATH)
+        if not gateway and not request.path.startswith(DEVICE_PREFIX):
             return refusal(404, f"no resource {request.path}")
         sent = await request.read()
         try:
             body = self._open_body(request.content_type, sent, peer.name)
         except ClsbenchError as error:
             return self._refuse("delivery.content", 422, f"from {peer.name}: {error}", raw=sent)
-        if request.path == GATEWAY_PATH:
-            return self._gateway(peer, body)
+        if request.path == LIST_PATH:
+            return await self._gateway.several(peer, body)
+        if gateway:
+            return self._gateway.one(peer, body)
         return self._device(peer, request.path.removeprefix(DEVICE_PREFIX), body)
 
     def no_http(self, peer: Peer, status: int, reason: str) -> None:
@@ -101,38 +105,6 @@ class Delivery:
             if status != 200:
                 self._refuse("cls-record.refused", status, reason)
         return self._store.device_holding(known.entry.cls_id, known.entry.first_seq)
-
-    def _gateway(self, peer: Peer, der: bytes) -> web.Response:
-        try:
-            content, signer = self._verify_cms(der)
-            record = self._gateway_record(content, der)
-        except ClsbenchError as error:
-            return self._refuse("record.signature", 422, f"from {peer.name}: {error}", raw=der)
-        if {record.smgw_id, signer} != {peer.name}:
-            reason = f"{peer.name} delivered a record of {record.smgw_id} signed by {signer}"
-            return self._refuse("record.sender", 403, reason, record.uuid)
-        try:
-            outcome = self._store.add_gateway_record(record)
-        except Conflict as error:
-            return self._refuse("record.conflict", 409, str(error), record.uuid, der)
-        detail = {"seq": record.seq, "profile_id": record.profile_id, "type": record.type}
-        detail["outcome"] = outcome
-        self._accepted("record.gateway", record.uuid, detail, der)
-        lacking = self._store.missing_gateway_records(record.smgw_id, record.profile_id)
-        return web.json_response({"stored": True} | _asked(lacking))
-
-    def _gateway_record(self, content: bytes, der: bytes) -> GatewayRecord:
-        fields = read_content(content)
-        return GatewayRecord(
-            fields["smgw_id"],
-            fields["profile_id"],
-            fields["seq"],
-            fields.get("uuid"),
-            fields["type"],
-            content,
-            der,
-            self._clock.now_ms(),
-        )
 
     def _device(self, peer: Peer, cls_id: str, body: bytes) -> web.Response:
         known = self._known.get(cls_id)
@@ -152,7 +124,7 @@ class Delivery:
             return self._refuse(
                 "cls-record.refused", status, reason, raw=body, acknowledged=held.acknowledged
             )
-        return web.json_response({"acknowledged": held.acknowledged} | _asked(held.missing))
+        return web.json_response({"acknowledged": held.acknowledged} | asked(held.missing))
 
     def _store_all(self, known: KnownCls, items: list[bytes]) -> tuple[int, str]:
         """Stores what is good; returns the status and reason of the first that is not."""
@@ -204,11 +176,6 @@ class Delivery:
             "SMGW", "aEMT", "fault", name, uuid=uuid, ok=False, detail=detail, raw=raw
         )
         return refusal(status, reason, **more)
-
-
-def _asked(lacking: list[Run]) -> dict[str, list[list[int]]]:
-    """The ranges to be sent again, in an answer; nothing where none is missing."""
-    return {"missing": [list(run) for run in lacking]} if lacking else {}
 
 
 def _check_device_record(known: KnownCls, record: SealedRecord) -> None:

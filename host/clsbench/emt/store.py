@@ -24,6 +24,7 @@ from clsbench.store.device_records import (
     connect,
     runs_of,
 )
+from clsbench.store.runs import KeptRuns
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS gateway_records (
@@ -66,6 +67,7 @@ class EmtStore:
         self._db.executescript(_SCHEMA)
         self._add_columns()
         self._devices = DeviceRecords(self._db, lambda sealed: open_sealed(sealed).previous)
+        self._runs = KeptRuns(self._gateway_runs)
 
     def close(self) -> None:
         """Closes the file."""
@@ -74,8 +76,13 @@ class EmtStore:
     @contextmanager
     def batch(self) -> Iterator[None]:
         """What is stored inside reaches the disk together, when the block ends."""
-        with batch(self._db):
-            yield
+        try:
+            with batch(self._db):
+                yield
+        except BaseException:
+            self._runs.forget()
+            self._devices.forget()
+            raise
 
     def add_gateway_record(self, record: GatewayRecord) -> str:
         """STORED, or REPEAT for the same content under the same key. Raises Conflict."""
@@ -85,6 +92,7 @@ class EmtStore:
         )
         if known is None:
             self._insert("gateway_records", vars(record))
+            self._runs.add(record.seq, record.smgw_id, record.profile_id)
             return STORED
         if known["content"] != record.content:
             raise Conflict(
@@ -103,8 +111,7 @@ class EmtStore:
 
     def missing_gateway_records(self, smgw_id: str, profile_id: str) -> list[Run]:
         """Ranges of a profile's numbers that are missing below the highest one."""
-        where, values = "smgw_id=? AND profile_id=?", (smgw_id, profile_id)
-        return missing(runs_of(self._db, "gateway_records", where, values), 1)
+        return missing(self._runs.of(smgw_id, profile_id), 1)
 
     def add_command(self, fields: dict[str, Any]) -> None:
         """A new command; keys are the columns of `commands`."""
@@ -142,6 +149,9 @@ class EmtStore:
         return {
             name: self._db.execute(f"SELECT COUNT(*) FROM {name}").fetchone()[0] for name in tables
         }
+
+    def _gateway_runs(self, *chain: str) -> list[Run]:
+        return runs_of(self._db, "gateway_records", "smgw_id=? AND profile_id=?", chain)
 
     def _add_columns(self) -> None:
         """Brings a data base of an earlier version forward."""

@@ -5,6 +5,8 @@ database, same rules as `store`: committed when a method returns. Opens no seale
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from clsbench.device.intake import Run, acknowledged, link_fault, missing
@@ -13,6 +15,7 @@ from clsbench.smgw.core.sealed import SealedRecord, previous_of
 from clsbench.smgw.store import Store
 from clsbench.store.database import transaction
 from clsbench.store.device_records import runs_of
+from clsbench.store.runs import KeptRuns
 
 OPEN = "open"
 ANSWERED = "answered"
@@ -47,6 +50,8 @@ class Exchange:
 
     def __init__(self, store: Store):
         self._db = store.database
+        self._runs = KeptRuns(self._device_runs)
+        self._forwarded: dict[tuple[str, str], int] = {}  # (emt, cls_id) -> all up to here are
 
     def command(self, command_id: str) -> StoredCommand | None:
         """The command with this id, if it ever came."""
@@ -106,7 +111,7 @@ class Exchange:
         """
         new: list[int] = []
         refused: list[str] = []
-        with transaction(self._db):
+        with self._noted_transaction():
             for record in records:
                 fault = self._fault(cls_id, record)
                 if fault is None:
@@ -114,10 +119,32 @@ class Exchange:
                         "INSERT INTO device_records VALUES (?, ?, ?, ?)",
                         (cls_id, record.seq, record.sealed, at_ms),
                     )
+                    self._note(cls_id, record.seq)
                     new.append(record.seq)
                 elif fault:
                     refused.append(fault)
         return self.holding(cls_id, first), new, refused
+
+    def _device_runs(self, cls_id: str) -> list[Run]:
+        return runs_of(self._db, "device_records", "cls_id = ?", (cls_id,))
+
+    def _note(self, cls_id: str, seq: int) -> None:
+        """A record of this number is stored, and forwarded to nobody."""
+        self._runs.add(seq, cls_id)
+        for (emt, of), done in list(self._forwarded.items()):
+            if of == cls_id:
+                self._forwarded[emt, of] = min(done, seq - 1)
+
+    @contextmanager
+    def _noted_transaction(self) -> Iterator[None]:
+        """A transaction; what was noted within is forgotten with what it does not commit."""
+        try:
+            with transaction(self._db):
+                yield
+        except BaseException:
+            self._runs.forget()
+            self._forwarded.clear()
+            raise
 
     def _fault(self, cls_id: str, record: SealedRecord) -> str | None:
         """None for a record to be stored, "" for one that is here, else the reason."""
@@ -143,7 +170,7 @@ class Exchange:
 
     def holding(self, cls_id: str, first: int = 0) -> Holding:
         """Which records of a control box are here; first: as in `add_device_records`."""
-        runs = runs_of(self._db, "device_records", "cls_id = ?", (cls_id,))
+        runs = self._runs.of(cls_id)
         if not first:
             return Holding(runs[0][1], tuple(runs[1:])) if runs else Holding(0)
         mark = acknowledged(runs, first)
@@ -157,12 +184,17 @@ class Exchange:
 
         after_seq: only those with a higher number (0: all).
         """
-        return self._db.execute(
+        done = self._forwarded.get((emt, cls_id), 0)
+        rows = self._db.execute(
             "SELECT seq, sealed FROM device_records r WHERE cls_id = ?1 AND NOT EXISTS"
             " (SELECT 1 FROM device_deliveries d WHERE d.emt = ?2 AND d.cls_id = ?1"
             " AND d.seq = r.seq) AND seq > ?3 ORDER BY seq LIMIT ?4",
-            (cls_id, emt, after_seq, limit),
+            (cls_id, emt, max(after_seq, done), limit),
         ).fetchall()
+        if after_seq <= done:
+            newest = self._runs.of(cls_id)[-1][1] if self._runs.of(cls_id) else 0
+            self._forwarded[emt, cls_id] = rows[0][0] - 1 if rows else max(done, newest)
+        return rows
 
     def forwarded(self, emt: str, cls_id: str, seqs: list[int], at_ms: int) -> None:
         """Notes the acknowledgement of records of a control box."""
@@ -174,6 +206,7 @@ class Exchange:
 
     def send_again(self, emt: str, cls_id: str, ranges: list[Run]) -> int:
         """A market participant lacks these; returns how many of them are to be sent again."""
+        self._forwarded.pop((emt, cls_id), None)
         with transaction(self._db):
             return sum(
                 self._db.execute(

@@ -213,12 +213,13 @@ class Store:
         )
         return dict(rows.fetchall())
 
-    def delivered(self, record_id: int, emt: str, at_ms: int) -> None:
-        """Notes the acknowledgement of a gateway record."""
-        self._db.execute(
-            "UPDATE deliveries SET delivered_ms = ? WHERE record_id = ? AND emt = ?",
-            (at_ms, record_id, emt),
-        )
+    def delivered(self, record_ids: list[int], emt: str, at_ms: int) -> None:
+        """Notes the acknowledgement of gateway records."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE deliveries SET delivered_ms = ? WHERE record_id = ? AND emt = ?",
+                [(at_ms, record_id, emt) for record_id in record_ids],
+            )
 
     # logs
 

@@ -16,6 +16,7 @@ from typing import Any
 from clsbench.device.intake import Run, acknowledged, link_fault, missing
 from clsbench.errors import ClsbenchError, EnvironmentProblem
 from clsbench.store.database import Database
+from clsbench.store.runs import KeptRuns
 
 STORED = "stored"
 REPEAT = "repeat"
@@ -87,6 +88,9 @@ class DeviceRecords:
         self._db = database
         self._previous_of = previous_of
         database.executescript(TABLE)
+        self._runs = KeptRuns(
+            lambda cls_id: runs_of(database, "device_records", "cls_id=?", (cls_id,))
+        )
 
     def add(self, record: DeviceRecord) -> str:
         """STORED, or REPEAT for the same bytes under the same key.
@@ -121,7 +125,12 @@ class DeviceRecords:
             record.received_ms,
         )
         self._db.execute("INSERT INTO device_records VALUES (?, ?, ?, ?, ?, ?, ?)", fields)
+        self._runs.add(record.seq, record.cls_id)
         return STORED
+
+    def forget(self) -> None:
+        """What was added last was not committed."""
+        self._runs.forget()
 
     def sealed(self, cls_id: str, seq: int) -> bytes | None:
         """A stored record, or None."""
@@ -132,7 +141,7 @@ class DeviceRecords:
 
     def holding(self, cls_id: str, first: int) -> Holding:
         """What is here of a device, counted from number `first` on."""
-        runs = runs_of(self._db, "device_records", "cls_id=?", (cls_id,))
+        runs = self._runs.of(cls_id)
         newest = runs[-1][1] if runs else 0
         return Holding(acknowledged(runs, first), missing(runs, first), newest)
 

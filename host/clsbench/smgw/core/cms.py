@@ -51,12 +51,13 @@ class SignedContent:
     """What a verified signature stands for.
 
     signer: cn, name, role and fingerprint of its certificate; signing_time: UTC, whole seconds,
-    as the signer states it.
+    as the signer states it; certificate: the signer's.
     """
 
     content: bytes
     signer: Peer
     signing_time: datetime
+    certificate: x509.Certificate
 
 
 def sign(
@@ -165,7 +166,7 @@ class _Reader:
         signer = peer_of_certificate(self._certificate)
         if role is not None and signer.role != role:
             raise Untrusted(f"signed by {signer.cn}, whose role is not {role}")
-        return SignedContent(content, signer, signing_time)
+        return SignedContent(content, signer, signing_time, self._certificate)
 
     def _content(self) -> bytes:
         content = self._detached

@@ -2,12 +2,14 @@
 
 The gateway opens TLS to the delivery port and asks; what is not acknowledged stays in the
 store and is sent again, oldest first, also after a restart. The receiver deduplicates. A
-record that the receiver refuses does not hold up those behind it.
+record that the receiver refuses does not hold up those behind it. Gateway records that wait
+together travel in one body.
 """
 
 import asyncio
 import ssl
 from collections.abc import Callable
+from typing import TypeVar
 
 from clsbench.clock import BenchClock
 from clsbench.content_party import media_type
@@ -28,9 +30,17 @@ from clsbench.smgw.store import Outgoing, Store
 from clsbench.smgw.wan.channels import Backoff
 from clsbench.smgw.worker import StoreWorker
 
-BATCH = 32
+BATCH = 32  # device records in one body
+LIST = 64  # gateway records in one body
 MAX_BODY_BYTES = 32_768
+MAX_LIST_BYTES = 262_144
+RECORD_PATH, LIST_PATH = "/emt/v1/records", "/emt/v1/record-list"
+LIST_TYPE = "application/vnd.clsbench.cms-list"
+NO_LISTS = (404, 405, 413)  # a receiver of one record at a time
 IDLE_S = 30.0  # the connection is closed when nothing was to be sent for this long
+
+
+T = TypeVar("T")
 
 
 class Delivery:
@@ -64,6 +74,7 @@ class Delivery:
         self._opened_s = 0.0
         self._session_s = 0.0
         self._retry_max_s = retry_max_s
+        self._takes_lists = True  # until this connection's receiver says that it knows none
         self._last_problem = ""
 
     def wake(self) -> None:
@@ -94,43 +105,61 @@ class Delivery:
         """Sends everything once; returns how much of it was refused. Raises PeerSilent."""
         refused = after_id = 0
         while batch := await self._worker.run(
-            self._store.undelivered, self._emt.name, after_id, BATCH
+            self._store.undelivered, self._emt.name, after_id, LIST
         ):
-            for record in batch:
-                refused += not await self._send_record(record)
-                after_id = record.record_id
+            batch = _fitting(batch, lambda record: len(record.cms), MAX_LIST_BYTES)
+            refused += await self._send_records(batch)
+            after_id = batch[-1].record_id
         for cls_id in self._emt.cls_ids:
             refused += await self._send_device_records(cls_id)
         return refused
 
-    async def _send_record(self, record: Outgoing) -> bool:
-        answer = await self._post("/emt/v1/records", record.cms, "application/cms")
-        stored = answer.status == 200 and _field(answer, "stored") is True
-        detail = {
-            "emt": self._emt.name,
-            "profile_id": record.profile_id,
-            "seq": record.seq,
-            "status": answer.status,
-        }
-        self._journal.event(
-            SMGW,
-            "aEMT",
-            "message",
-            "delivery.record",
-            uuid=record.uuid,
-            ok=stored,
-            detail=detail,
-            raw=record.cms,
-        )
+    async def _send_records(self, batch: list[Outgoing]) -> int:
+        """Sends gateway records, several in one body; returns how many were refused."""
+        if len(batch) > 1 and self._takes_lists:
+            body = b"".join(record.cms for record in batch)
+            answer = await self._post(LIST_PATH, body, LIST_TYPE)
+            statuses = _statuses(answer, len(batch))
+            if statuses is not None:
+                return await self._note_answer(batch, statuses, answer)
+            self._takes_lists = answer.status not in NO_LISTS
+        refused = 0
+        for record in batch:
+            answer = await self._post(RECORD_PATH, record.cms, "application/cms")
+            stored = answer.status == 200 and _field(answer, "stored") is True
+            status = 0 if answer.status == 200 and not stored else answer.status
+            refused += await self._note_answer([record], [status], answer)
+        return refused
+
+    async def _note_answer(
+        self, batch: list[Outgoing], statuses: list[int], answer: HttpAnswer
+    ) -> int:
+        """What the answer says of each record (200: it is stored); returns how many are not."""
+        name = self._emt.name
+        for record, status in zip(batch, statuses, strict=True):
+            detail = {"emt": name, "profile_id": record.profile_id, "seq": record.seq}
+            detail["status"] = status
+            self._journal.event(
+                *(SMGW, "aEMT", "message", "delivery.record"),
+                uuid=record.uuid,
+                ok=status == 200,
+                detail=detail,
+                raw=record.cms,
+            )
+        told = list(zip(batch, statuses, strict=True))
+        stored = [record.record_id for record, status in told if status == 200]
         if stored:
             now = self._clock.now_ms()
-            await self._worker.run(self._store.delivered, record.record_id, self._emt.name, now)
-            await self._send_again(self._exchange.send_records_again, record.profile_id, answer)
+            await self._worker.run(self._store.delivered, stored, name, now)
+            for profile_id, ranges in _missing(batch, answer).items():
+                await self._send_again(self._exchange.send_records_again, profile_id, ranges)
+        failed = [(place, each) for place, each in enumerate(told) if each[1] != 200]
+        if not failed:
             self._last_problem = ""
-        else:
+        for place, (record, status) in failed:
             what = f"record {record.seq} of {record.profile_id}"
-            self._problem(f"{what} refused with {answer.status}: {answer.error_text()}")
-        return stored
+            self._problem(f"{what} refused with {status}: {_reason(answer, place)}")
+        return len(failed)
 
     async def _send_device_records(self, cls_id: str) -> int:
         """Sends the records of a control box; returns how many were refused."""
@@ -138,7 +167,7 @@ class Delivery:
         while rows := await self._worker.run(
             self._exchange.unforwarded, self._emt.name, cls_id, after_seq, BATCH
         ):
-            rows = _fitting(rows)
+            rows = _fitting(rows, lambda row: len(row[1]), MAX_BODY_BYTES)
             after_seq = rows[-1][0]
             if not await self._send_sealed(cls_id, rows):
                 # one that is refused must not keep the others back
@@ -165,7 +194,8 @@ class Delivery:
         if good:
             now = self._clock.now_ms()
             await self._worker.run(self._exchange.forwarded, self._emt.name, cls_id, seqs, now)
-            await self._send_again(self._exchange.send_again, cls_id, answer)
+            ranges = _ranges(_field(answer, "missing"))
+            await self._send_again(self._exchange.send_again, cls_id, ranges)
             self._last_problem = ""
         else:
             what = f"records {seqs[0]}..{seqs[-1]} of {cls_id}"
@@ -173,10 +203,9 @@ class Delivery:
         return good
 
     async def _send_again(
-        self, reset: Callable[[str, str, list[Run]], int], name: str, answer: HttpAnswer
+        self, reset: Callable[[str, str, list[Run]], int], name: str, ranges: list[Run]
     ) -> None:
         """A participant that lost what it had acknowledged gets it again."""
-        ranges = _ranges(_field(answer, "missing"))
         if not ranges:
             return
         count = await self._worker.run(reset, self._emt.name, name, ranges)
@@ -192,6 +221,7 @@ class Delivery:
         if self._http is None or self._http.closed:
             self._http = await self._open()
             self._opened_s = now_s
+            self._takes_lists = True
         if self._protect is not None:
             body, content_type = self._protect(body), media_type()
         return await self._http.request("POST", path, body=body, content_type=content_type)
@@ -236,14 +266,38 @@ class Delivery:
         self._journal.system("delivery.failed", self._emt.name, reason, WARNING, FAILURE)
 
 
-def _fitting(rows: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+def _fitting(rows: list[T], size: Callable[[T], int], most: int) -> list[T]:
+    """The first of them, at least one, as many as `most` bytes hold."""
     total, count = 0, 0
-    for _, sealed in rows:
-        total += len(sealed)
-        if total > MAX_BODY_BYTES and count:
+    for row in rows:
+        total += size(row)
+        if total > most and count:
             break
         count += 1
     return rows[:count]
+
+
+def _statuses(answer: HttpAnswer, count: int) -> list[int] | None:
+    """The status of each record of a list; None where the answer has none."""
+    found = _field(answer, "statuses") if answer.status == 200 else None
+    if not isinstance(found, list) or len(found) != count:
+        return None
+    return [each if type(each) is int else 0 for each in found]
+
+
+def _missing(batch: list[Outgoing], answer: HttpAnswer) -> dict[str, list[Run]]:
+    """What the receiver lacks, by profile; an answer to one record names the ranges alone."""
+    found = _field(answer, "missing")
+    if isinstance(found, dict):
+        return {name: _ranges(runs) for name, runs in found.items()}
+    return {batch[0].profile_id: _ranges(found)}
+
+
+def _reason(answer: HttpAnswer, place: int) -> str:
+    errors = _field(answer, "errors")
+    if isinstance(errors, dict):
+        return str(errors.get(str(place), ""))
+    return answer.error_text()
 
 
 def _ranges(content: object) -> list[Run]:
