@@ -1,6 +1,8 @@
 """Content security at work: administrator's messages and deliveries in envelopes, end to end."""
 
 import contextlib
+import json
+import shutil
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,12 +16,16 @@ from clsbench.content_party import ContentParty, media_type
 from clsbench.emt.operator import OperatorClient
 from clsbench.emt.service import EmtService
 from clsbench.eventlog import read_events
+from clsbench.gwa.acts import FILE_NAME
 from clsbench.gwa.config import SmgwEntry
 from clsbench.gwa.service import GwaService
+from clsbench.net.operator import OperatorAsker
 from clsbench.net.tls import wan_client
 from clsbench.pki.layout import DEFAULT_CLS, Pki
+from clsbench.pki.names import PURPOSES
 from clsbench.smgw.core import cms
 from clsbench.smgw.core.cms_envelope import AUTH_ENVELOPED
+from clsbench.smgw.core.cms_keys import Recipient
 from clsbench.smgw.core.content import is_enveloped
 from clsbench.smgw.wan.admin_content import wrapped
 
@@ -38,7 +44,9 @@ class Enveloped(Wan):
         entry = SmgwEntry.model_validate(
             {"id": SMGW, "content": self.gwa_content, "suite": self.suite}
         )
-        config = gwa_config(self.pki, self.folder).model_copy(update={"smgw": [entry]})
+        config = gwa_config(self.pki, self.folder)
+        section = config.gwa.model_copy(update={"operator_socket": f"{self.socket}-gwa"})
+        config = config.model_copy(update={"gwa": section, "smgw": [entry]})
         self.gwa = GwaService(config)
         self.gwa_ports = await self.gwa.start()
         found = emt_config(self.pki, self.folder, self.gwa_ports["service"], self.socket)
@@ -123,6 +131,31 @@ async def test_a_participant_that_demands_envelopes_refuses_plain_deliveries(pki
         (refused, *_) = bench.events("delivery.content")
         assert refused["ok"] is False and "no envelope" in refused["detail"]["reason"]
         assert len(await bench.undelivered()) == 1
+
+
+async def test_orders_after_a_renewal_are_enveloped_for_the_new_key(pki, tmp_path):
+    shutil.copytree(pki.directory, tmp_path / "pki-renewed")
+    own = Pki.open(tmp_path / "pki-renewed")
+    async with (
+        wan(own, tmp_path) as parties,
+        running(own, tmp_path, **parties.config()) as bench,
+        OperatorAsker("gwa", f"{parties.socket}-gwa") as gwa,
+    ):
+        await bench.until("channel.open")
+        before = Recipient.of(own.smgw.enc.cert.read_bytes())
+        renewed = (await gwa.ask("POST", "/renew", {}))["renewed"]
+        assert {each["file"] for each in renewed} == {f"{p}.crt.pem" for p in PURPOSES}
+        after = Recipient.of(own.smgw.enc.cert.read_bytes())
+        assert after.key_id != before.key_id
+        assert (await gwa.ask("POST", "/connect", {"emt_id": EMT}))["state"] == "open"
+        order = parties.events("content.opened")[-1]
+        assert after.key_id in bytes.fromhex(order["raw"])
+        asked = (await gwa.ask("GET", "/logs", query={"count": 1000}))["entries"]
+    told = [each["event"] for each in asked]
+    assert told.index("certificate.requested") < told.index("certificate.renewed")
+    acts = [json.loads(line) for line in (tmp_path / "gwa" / FILE_NAME).read_text().splitlines()]
+    done = [(each["act"], each["ok"]) for each in acts if each["act"].startswith("renew")]
+    assert done == [("renew.requests", True), ("renew.certify", True), ("renew", True)]
 
 
 async def sent(parties: Enveloped, body: bytes, media: str | None = None, path: str = CONNECT):

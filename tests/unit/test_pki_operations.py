@@ -12,7 +12,7 @@ from cryptography import x509
 
 from clsbench.cli.pki import pki as command
 from clsbench.errors import BadInput
-from clsbench.pki import crl, files, operations, watch
+from clsbench.pki import crl, files, operations, staging, watch
 from clsbench.pki.crl import Distrusted, check_revocation
 from clsbench.pki.layout import Pki
 
@@ -120,7 +120,7 @@ def test_renewal_cut_off_before_the_last_file_is_ended_by_the_next(pki: Pki, mon
     moved = Path.replace
 
     def cut(self: Path, target):
-        if self.name == "tls.key.pem" and self.parent.name == operations.RENEWAL:
+        if self.name == "tls.key.pem" and self.parent.name == staging.RENEWAL:
             raise KeyboardInterrupt
         return moved(self, target)
 
@@ -128,11 +128,11 @@ def test_renewal_cut_off_before_the_last_file_is_ended_by_the_next(pki: Pki, mon
     with pytest.raises(KeyboardInterrupt):
         operations.renew(pki, "gwa")
     monkeypatch.undo()
-    assert (pki.directory / "gwa" / operations.RENEWAL).is_dir()
-    assert operations.finish_renewal(pki.directory / "gwa")
+    assert (pki.directory / "gwa" / staging.RENEWAL).is_dir()
+    assert staging.finish_renewal(pki.directory / "gwa")
     key = files.read_key(pki.gwa.tls.key)
     assert files.read_certificate(pki.gwa.tls.cert).public_key() == key.public_key()
-    assert not operations.finish_renewal(pki.directory / "gwa")
+    assert not staging.finish_renewal(pki.directory / "gwa")
 
 
 def test_what_ends_is_told_once_with_the_next_step(pki: Pki):

@@ -4,6 +4,8 @@ One method for each act; each is told in the event log and in the administrator'
 it returns, with its outcome. What an act means is the gateway's business.
 """
 
+import asyncio
+import base64
 import logging
 from typing import Any
 
@@ -12,6 +14,7 @@ from clsbench.eventlog import EventLog
 from clsbench.gwa.acts import Acts
 from clsbench.gwa.channels import ChannelOrders
 from clsbench.gwa.config import GwaConfig
+from clsbench.gwa.renewal import Renewals, serial_numbers
 from clsbench.gwa.wakeup import Gateways
 
 BASE = "/smgw/gwa/v1"
@@ -40,6 +43,7 @@ class Administration:
         self._orders = orders
         self._events = events
         self._acts = acts
+        self._renewals = Renewals(config)
 
     async def change_profiles(
         self, smgw_id: str, put: dict[str, list[Any]], remove: list[list[str]]
@@ -68,8 +72,26 @@ class Administration:
         return await self._ask("status", smgw_id, "GET", "/rts/status")
 
     async def renew(self, smgw_id: str) -> dict[str, Any]:
-        """Orders new keys and certificates for the gateway's triplet: {"renewed": [...]}."""
-        return await self._ask("renew", smgw_id, "POST", "/fas/renew", {})
+        """Has new keys of the gateway's triplet certified: {"renewed": [...]}.
+
+        The gateway makes the keys and asks; it is judged here, the sub-CA certifies, and the
+        gateway takes the certificates or keeps what it has.
+        """
+        smgw_id = self._one(smgw_id)
+        asked = await self._ask("renew.requests", smgw_id, "POST", "/fas/certificate-requests", {})
+        try:
+            package = base64.b64decode(asked.get("package", ""), validate=True)
+            issued = await asyncio.to_thread(self._renewals.issue, smgw_id, package)
+        except (ClsbenchError, ValueError, TypeError) as error:
+            self._certified(smgw_id, False, reason=str(error))
+            if isinstance(error, ClsbenchError):
+                raise
+            raise PeerRefused(f"SMGW {smgw_id}: no package of requests: {error}") from error
+        self._certified(smgw_id, True, serials=serial_numbers(issued))
+        body = {"certificates": {purpose: pem.decode() for purpose, pem in issued.items()}}
+        answer = await self._ask("renew", smgw_id, "POST", "/fas/certificates", body)
+        await asyncio.to_thread(self._renewals.keep, smgw_id, issued)
+        return answer
 
     async def connect(self, smgw_id: str, emt_id: str) -> dict[str, Any]:
         """Orders the channel to a participant; the order stands until `disconnect`."""
@@ -125,6 +147,11 @@ class Administration:
         if answer.status == 422:
             raise BadInput(reason)
         raise (PeerSilent if answer.status in LATER else PeerRefused)(reason)
+
+    def _certified(self, smgw_id: str, ok: bool, **told: Any) -> None:
+        self._acts.note("renew.certify", smgw_id, ok, **told)
+        detail = {"smgw_id": smgw_id, **told}
+        self._events.event("GWA", "GWA", "state", "gwa.renew.certify", ok=ok, detail=detail)
 
     def _tell(self, act: str, smgw_id: str, ok: bool, told: dict[str, Any]) -> None:
         self._acts.note(act, smgw_id, ok, **told)

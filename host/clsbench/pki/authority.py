@@ -62,31 +62,55 @@ def new_ca(
 ) -> Issued:
     """A certification authority; self-signed without `issuer`."""
     key = ec.generate_private_key(curve())
-    builder = _builder(cn, key, _within(span, issuer), issuer)
+    builder = _builder(cn, key.public_key(), _within(span, issuer), issuer)
     builder = builder.add_extension(x509.BasicConstraints(True, path_length), critical=True)
     builder = builder.add_extension(_key_usage(CA), critical=True)
-    return Issued(_signed(builder, key, issuer), key)
+    signer = key if issuer is None else issuer.key
+    return Issued(builder.sign(signer, hashes.SHA256()), key)
 
 
 def new_end(
     cn: str, purpose: str, span: Validity, issuer: Issued, dns_name: str | None = None
 ) -> Issued:
-    """An end user's certificate on the issuer's curve.
+    """An end user's new key, on the issuer's curve, with its certificate."""
+    key = ec.generate_private_key(issuer.key.curve)
+    made = end_certificate(cn, purpose, key.public_key(), span, issuer, dns_name)
+    return Issued(made, key)
+
+
+def end_certificate(
+    cn: str,
+    purpose: str,
+    key: ec.EllipticCurvePublicKey,
+    span: Validity,
+    issuer: Issued,
+    dns_name: str | None = None,
+) -> x509.Certificate:
+    """An end user's certificate for a key that is its own. The span is cut to the issuer's."""
+    builder = _builder(cn, key, _within(span, issuer), issuer)
+    for value, critical in end_extensions(purpose, dns_name):
+        builder = builder.add_extension(value, critical)
+    return builder.sign(issuer.key, hashes.SHA256())
+
+
+def end_extensions(
+    purpose: str, dns_name: str | None = None
+) -> list[tuple[x509.ExtensionType, bool]]:
+    """What an end user's certificate says of its use: (extension, critical).
 
     purpose: TLS, ENC or SIG; only TLS carries an extended key usage (serverAuth, clientAuth)
-    and, with `dns_name`, a subject alternative name. The span is cut to the issuer's own.
+    and, with `dns_name`, a subject alternative name.
     """
-    key = ec.generate_private_key(issuer.key.curve)
-    builder = _builder(cn, key, _within(span, issuer), issuer)
-    builder = builder.add_extension(x509.BasicConstraints(False, None), critical=True)
-    builder = builder.add_extension(_key_usage(purpose), critical=True)
+    found: list[tuple[x509.ExtensionType, bool]] = [
+        (x509.BasicConstraints(False, None), True),
+        (_key_usage(purpose), True),
+    ]
     if purpose == TLS:
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        found.append((x509.ExtendedKeyUsage(usages), False))
         if dns_name is not None:
-            names = x509.SubjectAlternativeName([x509.DNSName(dns_name)])
-            builder = builder.add_extension(names, critical=False)
-    return Issued(_signed(builder, key, issuer), key)
+            found.append((x509.SubjectAlternativeName([x509.DNSName(dns_name)]), False))
+    return found
 
 
 def _within(span: Validity, issuer: Issued | None) -> Validity:
@@ -100,17 +124,17 @@ def _within(span: Validity, issuer: Issued | None) -> Validity:
 
 
 def _builder(
-    cn: str, key: ec.EllipticCurvePrivateKey, span: Validity, issuer: Issued | None
+    cn: str, key: ec.EllipticCurvePublicKey, span: Validity, issuer: Issued | None
 ) -> x509.CertificateBuilder:
-    subject = _name(cn)
-    own_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    signer_key = key if issuer is None else issuer.key
-    issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key())
+    subject = name_of(cn)
+    own_id = x509.SubjectKeyIdentifier.from_public_key(key)
+    signer = key if issuer is None else issuer.key.public_key()
+    issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject if issuer is None else issuer.certificate.subject)
-        .public_key(key.public_key())
+        .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(span.start)
         .not_valid_after(span.end)
@@ -119,13 +143,8 @@ def _builder(
     )
 
 
-def _signed(
-    builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey, issuer: Issued | None
-) -> x509.Certificate:
-    return builder.sign(key if issuer is None else issuer.key, hashes.SHA256())
-
-
-def _name(cn: str) -> x509.Name:
+def name_of(cn: str) -> x509.Name:
+    """The subject of a party of the test PKI."""
     return x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANISATION),

@@ -295,7 +295,7 @@ class Pki:
         return issued.certificate
 
     def _sub(self) -> Issued:
-        return _authority(self.sub_cert, self.directory / "sub.key.pem")
+        return sub_ca(self.directory)
 
     def han_ca(self) -> Issued:
         """The HAN's authority with its key. Raises BadInput."""
@@ -320,6 +320,12 @@ class Pki:
             raise BadInput(f"{folder}: exists already. Remove it to issue '{name}' anew")
         files.make_directory(folder)
         return folder
+
+
+def sub_ca(directory: Path) -> Issued:
+    """The WAN's sub-CA with its key, in a folder that may hold no more of the PKI. Raises
+    BadInput."""
+    return _authority(directory / "sub.crt.pem", directory / "sub.key.pem")
 
 
 def _end_span(start: datetime | None) -> Validity:

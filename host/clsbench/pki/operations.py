@@ -1,12 +1,9 @@
 """What is done to a PKI that is there: revoke, issue lists anew, renew while roles run.
 
-Files appear in one step each, keys for their owner alone. A renewal lays all its files down in a
-folder beside, then moves them in; one that was cut off in between is ended by the next
-operation, so that a certificate and its key never stay apart.
+Files appear in one step each, keys for their owner alone; those of a renewal together
+(`pki.staging`).
 """
 
-import secrets
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,8 +16,8 @@ from clsbench.pki.authority import Issued, Validity
 from clsbench.pki.crl import Revoked
 from clsbench.pki.layout import Pki
 from clsbench.pki.names import UNREADABLE, cn_of
+from clsbench.pki.staging import finish_renewal, renewal
 
-RENEWAL = ".renewal"
 _HOUR = timedelta(hours=1)
 
 
@@ -87,29 +84,12 @@ def renew(pki: Pki, name: str, days: int | None = None) -> list[Renewed]:
     finish_renewal(folder)
     old = {path: _read(path) for path in paths}
     span = _span(days)
-    staged = folder / f"{RENEWAL}.{secrets.token_hex(8)}"
-    files.make_directory(staged)
-    try:
+    with renewal(folder) as staged:
         made = {path: pki.reissue(staged, path, old[path], span) for path in paths}
-        staged.rename(folder / RENEWAL)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-    finish_renewal(folder)
     return [
         Renewed(path, cn_of(old[path]), old[path].serial_number, made[path].serial_number)
         for path in paths
     ]
-
-
-def finish_renewal(folder: Path) -> bool:
-    """Moves in what a renewal has laid down; True when there was something."""
-    staged = folder / RENEWAL
-    if not staged.is_dir():
-        return False
-    for path in sorted(staged.iterdir()):
-        path.replace(folder / path.name)
-    staged.rmdir()
-    return True
 
 
 def revoked_serials(pki: Pki) -> dict[tuple[x509.Name, int], Revoked]:

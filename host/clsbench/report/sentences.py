@@ -56,6 +56,8 @@ TABLE = {
     "emt.tls-refused": Line("aEMT refuses a connection[ to its {port} port]"),
     "profile.changed": Line("{what}"),
     "channel.ended": Line("channel ended: {why}"),
+    "certificate.requested": Line("new keys made, certificates requested"),
+    "gwa.renew.certify": Line("certificates for the new keys of {smgw_id}"),
     "certificate.renewed": Line("{cn}: {file} renewed"),
     # a command on its way
     "switch.step": Line("step {step} of 7: {what}[, {action}][ {uuid8}]"),

@@ -14,6 +14,7 @@ from clsbench.errors import ClsbenchError
 from clsbench.eventlog import EventLog
 from clsbench.net.tls_policy import HAN_PROFILES
 from clsbench.pki.live import LivePair
+from clsbench.pki.staging import recover
 from clsbench.roletls import RoleTls
 from clsbench.smgw.administered import Administered, merged
 from clsbench.smgw.administration import Administration
@@ -45,6 +46,7 @@ from clsbench.smgw.recorder import Recorder, Sign
 from clsbench.smgw.store import Store
 from clsbench.smgw.tariffs import Tariffs
 from clsbench.smgw.wan.building import build_admin, build_time, build_wake_up, protector
+from clsbench.smgw.wan.certificates import CertificateRenewal
 from clsbench.smgw.wan.channels import Channel, EmtChannels
 from clsbench.smgw.wan.deliveries import Deliveries
 from clsbench.smgw.wan.delivery import Delivery
@@ -122,6 +124,7 @@ class Gateway:
 
     def _build(self) -> None:
         config, profiles, clock = self._config, self.profiles, self._clock
+        recover(config.pki.dir / "smgw")  # a renewal that a kill cut off
         common = (self.worker, self._journal, clock)
         self._exchange = Exchange(self.store)
         self.rights = Rights(profiles, config.gwa.name, clock.now_ms, self._tell_refused)
@@ -194,7 +197,9 @@ class Gateway:
             self.archive,
             self.worker,
             Facts(config.pki.dir),
-            config.pki.dir,
+            CertificateRenewal(
+                config.pki.dir / "smgw", config.pki.wan_trust, self.profiles.smgw_id
+            ),
         )
         timing = config.timing
         self.cls_channels = ClsChannels(

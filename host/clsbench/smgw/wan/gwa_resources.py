@@ -6,17 +6,16 @@ log. Paths and names are this project's.
 """
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
 
 from clsbench import steps
 from clsbench.errors import BadInput
-from clsbench.pki import operations
-from clsbench.pki.layout import Pki
 from clsbench.smgw.administered import read_order
 from clsbench.smgw.administration import Administration
 from clsbench.smgw.archive import Archive
@@ -28,6 +27,7 @@ from clsbench.smgw.core.rights import Rights, Target
 from clsbench.smgw.han.facts import Facts
 from clsbench.smgw.journal import FAILURE, SMGW, WARNING, Journal
 from clsbench.smgw.rest import Call, HttpRefusal
+from clsbench.smgw.wan.certificates import CertificateRenewal, NothingAsked
 from clsbench.smgw.wan.channels import ChannelRefused, EmtChannels
 from clsbench.smgw.wan.resources import MAX_NAME_BYTES, Resources
 from clsbench.smgw.worker import StoreWorker
@@ -54,7 +54,7 @@ class GwaResources(Resources):
         archive: Archive,
         worker: StoreWorker,
         facts: Facts,
-        pki: Path,
+        renewal: CertificateRenewal,
     ):
         super().__init__(authority, journal)
         self._channels = channels
@@ -64,7 +64,7 @@ class GwaResources(Resources):
         self._archive = archive
         self._worker = worker
         self._facts = facts
-        self._pki = pki
+        self._renewal = renewal
         self.router.add("POST", f"{GWA_BASE}/fas/connect", self.connect)
         self.router.add("POST", f"{GWA_BASE}/fas/disconnect", self.disconnect)
         self.router.add("GET", f"{GWA_BASE}/rts/status", self.status)
@@ -74,7 +74,8 @@ class GwaResources(Resources):
             "GET", f"{GWA_BASE}/rts/log/(?P<log>system|calibration|consumer/.+)", self.log
         )
         self.router.add("GET", f"{GWA_BASE}/rts/version", self.version)
-        self.router.add("POST", f"{GWA_BASE}/fas/renew", self.renew)
+        self.router.add("POST", f"{GWA_BASE}/fas/certificate-requests", self.requests)
+        self.router.add("POST", f"{GWA_BASE}/fas/certificates", self.certificates)
 
     async def connect(self, call: Call) -> web.Response:
         """Opens the channel to a market participant and keeps it open."""
@@ -160,33 +161,38 @@ class GwaResources(Resources):
         self._asked(call, "version", self._facts.version)
         return web.json_response({"smgw_id": self._administration.smgw_id, "firmware": found})
 
-    async def renew(self, call: Call) -> web.Response:
-        """New keys and certificates for the gateway's triplet, from the sub-CA of its test PKI.
+    async def requests(self, call: Call) -> web.Response:
+        """New keys, and requests to have them certified: {"package": base64 of SignedData}."""
+        self.granted(call, rights.RENEW_CERTIFICATES, rights.NOTHING)
+        package = await asyncio.to_thread(self._renewal.requests, datetime.now(UTC))
+        told = "requests for new keys of tls, enc, sig"
+        self.journal.event("GWA", SMGW, "message", "certificate.requested")
+        self.journal.system("certificate.requested", call.peer.name, told)
+        return web.json_response({"package": base64.b64encode(package).decode()})
+
+    async def certificates(self, call: Call) -> web.Response:
+        """Takes the certificates for what was requested: {"certificates": {purpose: PEM}}.
 
         New connections and signatures take them; what is open stays.
         """
         self.granted(call, rights.RENEW_CERTIFICATES, rights.NOTHING)
+        given = object_body(call.json()).get("certificates")
+        if not isinstance(given, dict) or not all(isinstance(pem, str) for pem in given.values()):
+            raise HttpRefusal(422, "certificates: expected an object of PEM texts")
         try:
-            renewed = await asyncio.to_thread(self._renewed)
-        except BadInput as error:
+            taken = await asyncio.to_thread(self._renewal.take, given, datetime.now(UTC))
+        except (BadInput, NothingAsked) as error:
             self.journal.system("renew", call.peer.name, str(error), WARNING, FAILURE)
-            raise HttpRefusal(503, str(error)) from error
-        for each in renewed:
-            message = f"{each['file']}: serial number {each['serial']}, was {each['before']}"
-            self.journal.event("GWA", SMGW, "state", "certificate.renewed", detail=each)
+            raise HttpRefusal(422 if isinstance(error, BadInput) else 409, str(error)) from error
+        renewed = []
+        for each in taken:
+            told = {"cn": each.cn, "file": each.file}
+            told |= {"serial": f"{each.now:x}", "before": f"{each.before:x}"}
+            message = f"{each.file}: serial number {each.now:x}, was {each.before:x}"
+            self.journal.event("GWA", SMGW, "state", "certificate.renewed", detail=told)
             self.journal.system("certificate.renewed", call.peer.name, message)
+            renewed.append(told)
         return web.json_response({"renewed": renewed})
-
-    def _renewed(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "cn": each.cn,
-                "file": each.path.name,
-                "serial": f"{each.now:x}",
-                "before": f"{each.before:x}",
-            }
-            for each in operations.renew(Pki.open(self._pki), "smgw")
-        ]
 
     def _asked(self, call: Call, what: str, told: str) -> None:
         detail = {"peer": call.peer.cn, "told": told}
