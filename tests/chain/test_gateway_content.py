@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from smgw_bench import UUID, announce, running
+from smgw_bench import UUID, announce, event_body, running
 from test_smgw_wan import Wan, box_at_work
 from wan_edge import EMT, SMGW, device_record, emt_config, gwa_config, post
 
@@ -218,3 +218,21 @@ def test_a_key_before_the_renewal_still_opens_what_was_under_way(pki, tmp_path):
     assert cms.verify(after, pki.wan_trust.read_bytes(), "GWA", AUTH_ENVELOPED).content
     assert reader.open(after, "GWA").content == b"after"
     assert reader.open(before, "GWA").content == b"before"
+
+
+async def test_records_that_waited_travel_in_one_envelope(pki, tmp_path):
+    async with (
+        wan(pki, tmp_path) as parties,
+        running(pki, tmp_path, **parties.config()) as bench,
+        bench.box() as box,
+    ):
+        await parties.emt.stop()
+        for event in ("begin", "end"):
+            async with box.post(bench.url("fas/event"), json=event_body(event=event)) as told:
+                assert told.status == 200
+        await bench.until("delivery.failed")
+        await parties.start_emt()
+        await bench.until("record.gateway", 2, seconds=10)
+        assert [e["detail"]["status"] for e in bench.events("delivery.record")] == [200, 200]
+        async with OperatorClient(parties.socket) as op:
+            assert [record["seq"] for record in await op.records()] == [1, 2]

@@ -3,7 +3,9 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from clsbench.smgw.config import SmgwSection
 from clsbench.smgw.core import clock_state
 from clsbench.smgw.core.clock_state import (
     HOLDOVER,
@@ -155,3 +157,11 @@ def test_utc_always_lies_within_the_bound_and_small_corrections_never_run_backwa
     later = at + 86_400 * S
     true_ns = UTC + later + later * drift // 1_000_000
     assert abs(clock.utc_ns(later) - true_ns) <= (clock.state(later).bound_ms or 0) * 10**6
+
+
+def test_a_configuration_cannot_claim_that_a_clock_off_by_27_s_is_synchronised():
+    section = {"id": "ETST0010000001", "state_dir": "s", "time_bound_ms": 27_000}
+    with pytest.raises(ValidationError, match="holdover"):
+        SmgwSection.model_validate(section)
+    assert SmgwSection.model_validate(section | {"time_state": "holdover"})
+    assert SmgwSection.model_validate(section | {"time_bound_ms": 26_999})

@@ -35,7 +35,7 @@ from clsbench.smgw.config_profiles import (
     taf_profile,
 )
 from clsbench.smgw.config_wan import FIXED, TimeSection, WakeUpSection
-from clsbench.smgw.core.clock_state import SYNCHRONISED, LegalClock, TimeState
+from clsbench.smgw.core.clock_state import MAX_DEVIATION_MS, SYNCHRONISED, LegalClock, TimeState
 from clsbench.smgw.core.profiles import ClsProfile, Profiles
 from clsbench.smgw.han.settings import HanSection
 from clsbench.smgw.schema import State
@@ -58,6 +58,15 @@ class SmgwSection(Strict):
     clock: str = ""
     time_state: Literal["unset", "synchronised", "holdover"] = SYNCHRONISED
     time_bound_ms: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _time_as_claimed(self) -> Self:
+        if self.time_state == SYNCHRONISED and self.time_bound_ms >= MAX_DEVIATION_MS:
+            raise ValueError(
+                f"time_bound_ms {self.time_bound_ms}: from {MAX_DEVIATION_MS} ms on time is not "
+                'synchronised; say time_state = "holdover"'
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_state(self) -> Self:
