@@ -4,12 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clsbench.smgw.core.parties import Ha1
 from clsbench.smgw.han.digest import (
     MAX_NONCES,
     NONCE_S,
     Credentials,
     Nonces,
     challenge,
+    ha1_of,
     read_authorization,
     strict_fault,
 )
@@ -25,6 +27,9 @@ RFC = (
 MD5 = RFC.format("MD5", "8ca523f5e9506fed4657c9700eebdbec")
 SHA256 = RFC.format("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1")
 
+REALM = "http-auth@example.org"
+KNOWN = ha1_of("Mufasa", REALM, "Circle of Life")
+
 
 class Clock:
     def __init__(self):
@@ -38,14 +43,22 @@ class Clock:
 def test_the_examples_of_the_rfc_prove_the_password(header):
     read = read_authorization(header)
     assert read is not None
-    assert read.proves("Circle of Life", "GET")
-    assert not read.proves("Circle of Live", "GET")
-    assert not read.proves("Circle of Life", "POST")
+    assert read.proves(KNOWN, "GET")
+    assert not read.proves(ha1_of("Mufasa", REALM, "Circle of Live"), "GET")
+    assert not read.proves(ha1_of("Mufasa", "another realm", "Circle of Life"), "GET")
+    assert not read.proves(KNOWN, "POST")
+
+
+def test_a_hash_that_is_not_kept_proves_nothing():
+    md5, sha256 = read_authorization(MD5), read_authorization(SHA256)
+    assert md5 is not None and sha256 is not None
+    assert not md5.proves(Ha1(KNOWN.sha256), "GET") and sha256.proves(Ha1(KNOWN.sha256), "GET")
+    assert not sha256.proves(Ha1(md5=KNOWN.md5), "GET")
 
 
 def test_md5_without_a_stated_algorithm_proves_too():
     read = read_authorization(MD5.replace("algorithm=MD5, ", ""))
-    assert read is not None and read.algorithm == "" and read.proves("Circle of Life", "GET")
+    assert read is not None and read.algorithm == "" and read.proves(KNOWN, "GET")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +102,7 @@ def test_a_damaged_header_is_no_credentials(header):
 def test_any_header_is_credentials_or_none(text):
     for header in (text, f"Digest {text}"):
         read = read_authorization(header)
-        assert read is None or not read.proves("password", "GET")
+        assert read is None or not read.proves(KNOWN, "GET")
 
 
 def test_a_challenge_says_what_clients_look_for():
@@ -159,4 +172,4 @@ def test_a_rate_refills_by_time_and_is_everybodys_own():
 
 
 def test_credentials_of_an_unknown_algorithm_prove_nothing():
-    assert not Credentials("u", "r", "n", "/", "0" * 32, "SHA-1").proves("p", "GET")
+    assert not Credentials("u", "r", "n", "/", "0" * 32, "SHA-1").proves(KNOWN, "GET")

@@ -7,6 +7,7 @@ from smgw_core_kit import CLS, METER, OTHER_CLS, SILENT_CLS, TAF7, TAF16
 
 from clsbench.errors import BadInput
 from clsbench.smgw.core import rights
+from clsbench.smgw.core.parties import Ha1
 from clsbench.smgw.core.profiles import (
     ClsProfile,
     ConsumerProfile,
@@ -144,7 +145,7 @@ NOW = 1_800_000_000_000
 PAST = Validity(0, NOW - 1)
 PEOPLE = {
     "consumers": (
-        ConsumerProfile("consumer1", login="c1", password="p", fingerprint="con-print"),
+        ConsumerProfile("consumer1", login="c1", ha1=Ha1("p"), fingerprint="con-print"),
         ConsumerProfile("consumer2", fingerprint="con2-print"),
         ConsumerProfile("consumer3", login="c3", validity=PAST),
     ),

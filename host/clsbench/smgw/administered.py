@@ -6,8 +6,9 @@ Knows sections and the table that keeps them; what a change means for the runnin
 """
 
 import json
+import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,7 +26,8 @@ from clsbench.smgw.config_profiles import (
     ProxySection,
     TafSection,
 )
-from clsbench.store.database import Database
+from clsbench.smgw.han.digest import ha1_of, realm_of
+from clsbench.store.database import Database, transaction
 
 # kind: the field of a section that names it
 KINDS = {
@@ -39,6 +41,8 @@ KINDS = {
 }
 _PATHS = ("certificate", "gateway_certificate", "gateway_key", "key_file", "password_file")
 _SECRET = "password"
+_PERSONS = ("consumer", "service")
+_SCRUB_FACT = "administered-scrub"  # clear passwords were replaced, their bytes may still be there
 
 Key = tuple[str, str]  # kind, name
 Overlay = dict[Key, dict[str, Any] | None]  # None: removed
@@ -127,13 +131,20 @@ def changed_by(order: Order, overlay: Overlay, config: SmgwConfig, now_ms: int) 
         if key[0] == "taf" and key not in known and section.get("valid_from") is None:
             moment = datetime.fromtimestamp(now_ms / 1000, UTC)
             section = section | {"valid_from": moment.isoformat()}
-        after[key] = section
+        after[key] = sealed(key, section, config.smgw.id)
     return after
 
 
-def shown(section: Mapping[str, Any]) -> dict[str, Any]:
-    """A section without its secrets."""
-    return {key: value for key, value in section.items() if key != _SECRET}
+def sealed(key: Key, section: dict[str, Any], smgw_id: str) -> dict[str, Any]:
+    """A section without a clear password: HTTP Digest is left what it needs of it."""
+    password = section.get(_SECRET)
+    if key[0] not in _PERSONS or password is None:
+        return section
+    kept = {name: value for name, value in section.items() if name != _SECRET}
+    login = section.get("login")
+    if not (login and password) or section.get("password_file"):
+        return kept
+    return kept | {"ha1": asdict(ha1_of(login, realm_of(smgw_id), password))}
 
 
 class Administered:
@@ -146,6 +157,37 @@ class Administered:
         """Everything the administrator has put or removed."""
         rows = self._db.execute("SELECT kind, name, content FROM administered ORDER BY kind, name")
         return {(kind, name): json.loads(text) if text else None for kind, name, text in rows}
+
+    def forget_passwords(self, smgw_id: str) -> None:
+        """Replaces the clear passwords that an older version kept, and has what is left of them in
+        the database's files written over. Ends, when it was cut off, at the next call."""
+        clear = {}
+        for key, section in self.load().items():
+            made = section and sealed(key, section, smgw_id)
+            if made != section:
+                clear[key] = made
+        if clear:
+            with transaction(self._db):
+                for key, section in clear.items():
+                    self._db.execute(
+                        "UPDATE administered SET content = ? WHERE kind = ? AND name = ?",
+                        (json.dumps(section, sort_keys=True), *key),
+                    )
+                self._db.execute(
+                    "INSERT INTO facts VALUES (?, 'due') ON CONFLICT (name) DO NOTHING",
+                    (_SCRUB_FACT,),
+                )
+        due = self._db.execute("SELECT 1 FROM facts WHERE name = ?", (_SCRUB_FACT,)).fetchone()
+        if due and self._scrubbed():
+            self._db.execute("DELETE FROM facts WHERE name = ?", (_SCRUB_FACT,))
+
+    def _scrubbed(self) -> bool:
+        if not isinstance(self._db, sqlite3.Connection):
+            self._db.execute("VACUUM FULL administered")
+            return True
+        self._db.execute("VACUUM")
+        busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy  # a reader may be looking
 
     def save(self, overlay: Overlay, keys: Iterable[Key], now_ms: int) -> None:
         """Keeps these keys as they are in the overlay; within the caller's transaction."""

@@ -149,8 +149,8 @@ class SmgwConfig(Strict):
             cls=tuple(ClsProfile(c.cls_id, self._pin(c), c.validity()) for c in self.cls),
             emts=tuple(emt_profile(emt) for emt in self.emt),
             communications=communications(self.lmn),
-            consumers=tuple(consumer_profile(person) for person in self.consumer),
-            services=tuple(service_profile(person) for person in self.service),
+            consumers=tuple(consumer_profile(person, self.smgw.id) for person in self.consumer),
+            services=tuple(service_profile(person, self.smgw.id) for person in self.service),
             proxies=tuple(proxy_profile(proxy) for proxy in self.proxy),
         )
 

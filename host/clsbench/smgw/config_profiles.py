@@ -4,9 +4,9 @@ Checks of one field are pydantic's, checks between fields and profiles those of 
 """
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from clsbench.errors import BadInput
 from clsbench.roleconfig import FilePath, Strict
@@ -17,6 +17,7 @@ from clsbench.smgw.core.parties import (
     ConsumerProfile,
     EmtProfile,
     Endpoint,
+    Ha1,
     MeterProfile,
     ProxyProfile,
     ServiceProfile,
@@ -24,6 +25,7 @@ from clsbench.smgw.core.parties import (
 from clsbench.smgw.core.readings import full_obis
 from clsbench.smgw.core.time_of_use import DayProfile, Stage, TimeOfUse
 from clsbench.smgw.core.validity import Validity
+from clsbench.smgw.han.digest import ha1_of, realm_of
 
 PeerPort = Annotated[int, Field(ge=1, le=65535)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -144,15 +146,30 @@ class ClsSection(InForce):
     certificate_pem: str = ""
 
 
+class Ha1Section(Strict):
+    """A password as HTTP Digest needs it, in lower hex: see `core.parties.Ha1`."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    md5: str = Field(default="", pattern="^([0-9a-f]{32})?$")
+
+
 class PersonSection(InForce):
-    """A final consumer or technician. password_file: one line; password: for a lab."""
+    """A final consumer or technician. password_file: one line; password: for a lab; ha1: in place
+    of either."""
 
     name: Name
     login: str = ""
     password: str = ""
     password_file: FilePath | None = None
+    ha1: Ha1Section | None = None
     fingerprint: Fingerprint = ""
     customer_id: str = ""
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> Self:
+        if self.ha1 is not None and (self.password or self.password_file is not None):
+            raise ValueError("ha1 stands in place of password and password_file")
+        return self
 
 
 class ProxySection(InForce):
@@ -239,22 +256,22 @@ def emt_profile(emt: EmtSection) -> EmtProfile:
     )
 
 
-def consumer_profile(person: PersonSection) -> ConsumerProfile:
+def consumer_profile(person: PersonSection, smgw_id: str) -> ConsumerProfile:
     """The profile of a final consumer. Raises BadInput."""
     return ConsumerProfile(
         name=person.name,
         login=person.login,
-        password=_password(person),
+        ha1=_ha1(person, smgw_id),
         fingerprint=person.fingerprint,
         customer_id=person.customer_id,
         validity=person.validity(),
     )
 
 
-def service_profile(person: PersonSection) -> ServiceProfile:
+def service_profile(person: PersonSection, smgw_id: str) -> ServiceProfile:
     """The profile of a technician. Raises BadInput."""
     return ServiceProfile(
-        person.name, person.login, _password(person), person.fingerprint, person.validity()
+        person.name, person.login, _ha1(person, smgw_id), person.fingerprint, person.validity()
     )
 
 
@@ -293,6 +310,15 @@ def _time_of_use(section: TimeOfUseSection) -> TimeOfUse:
         week=tuple(section.week),
         special=tuple(section.special.items()),
     )
+
+
+def _ha1(person: PersonSection, smgw_id: str) -> Ha1:
+    if person.ha1 is not None:
+        return Ha1(person.ha1.sha256, person.ha1.md5)
+    password = _password(person)
+    if not (person.login and password):
+        return Ha1()
+    return ha1_of(person.login, realm_of(smgw_id), password)
 
 
 def _password(person: PersonSection) -> str:

@@ -71,7 +71,9 @@ class Gateway:
         self._journal = Journal(self._events, self.store, self.worker, self._clock)
         self._parts = Parts()
         try:
-            self._overlay = Administered(self.store.database).load()
+            administered = Administered(self.store.database)
+            administered.forget_passwords(config.smgw.id)
+            self._overlay = administered.load()
             self.profiles = merged(config, self._overlay).profiles()
             self._build()
         except ClsbenchError:

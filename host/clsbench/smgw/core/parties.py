@@ -53,16 +53,25 @@ class CommunicationProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class Ha1:
+    """What HTTP Digest needs of a password: its hash with log-in name and realm, in lower hex, for
+    each algorithm (RFC 7616 section 3.4.2). It opens this realm, so it is a secret. "" = none."""
+
+    sha256: str = ""
+    md5: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ConsumerProfile:
     """A final consumer who may look at the own data. name: the `final_consumer` of profiles.
 
-    login and password: HTTP Digest; fingerprint: SHA-256 of the DER of the certificate CON_HAN
+    login and ha1: HTTP Digest; fingerprint: SHA-256 of the DER of the certificate CON_HAN
     in lower hex. Empty = that way in is closed.
     """
 
     name: str
     login: str = ""
-    password: str = field(default="", repr=False)
+    ha1: Ha1 = field(default=Ha1(), repr=False)
     fingerprint: str = ""
     customer_id: str = ""
     validity: Validity = ALWAYS
@@ -74,7 +83,7 @@ class ServiceProfile:
 
     name: str
     login: str = ""
-    password: str = field(default="", repr=False)
+    ha1: Ha1 = field(default=Ha1(), repr=False)
     fingerprint: str = ""
     validity: Validity = ALWAYS
 

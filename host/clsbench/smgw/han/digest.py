@@ -15,6 +15,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from clsbench.smgw.core.parties import Ha1
+
 SHA256, MD5 = "SHA-256", "MD5"
 NONCE_S = 600.0
 MAX_NONCES = 64  # kept for each log-in
@@ -41,20 +43,21 @@ class Credentials:
     nc: str = ""
     cnonce: str = ""
 
-    def proves(self, password: str, method: str) -> bool:
-        """True when the response was made with this password, by what it states itself."""
+    def proves(self, known: Ha1, method: str) -> bool:
+        """True when the response was made with the password that `known` was made of, by what it
+        states itself."""
         names = [self.algorithm.upper()] if self.algorithm else [SHA256, MD5]
-        return any(self._fits(name, password, method) for name in names)
+        return any(self._fits(name, known, method) for name in names)
 
-    def _fits(self, name: str, password: str, method: str) -> bool:
-        made_by = _HASHES.get(name.removesuffix("-SESS"))
-        if made_by is None:
+    def _fits(self, name: str, known: Ha1, method: str) -> bool:
+        plain = name.removesuffix("-SESS")
+        made_by, secret = _HASHES.get(plain), known.sha256 if plain == SHA256 else known.md5
+        if made_by is None or not secret:
             return False
 
         def digest(*parts: str) -> str:
             return made_by(":".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
-        secret = digest(self.username, self.realm, password)
         if name.endswith("-SESS"):
             secret = digest(secret, self.nonce, self.cnonce)
         request = digest(method, self.uri)
@@ -63,6 +66,17 @@ class Credentials:
         return hmac.compare_digest(
             expected.encode(), self.response.lower().encode("utf-8", "replace")
         )
+
+
+def ha1_of(login: str, realm: str, password: str) -> Ha1:
+    """What is kept in place of a password."""
+    text = f"{login}:{realm}:{password}".encode("utf-8", "surrogateescape")
+    return Ha1(*(_HASHES[name](text).hexdigest() for name in (SHA256, MD5)))
+
+
+def realm_of(smgw_id: str) -> str:
+    """The realm of a gateway."""
+    return smgw_id.lower()
 
 
 def read_authorization(header: str) -> Credentials | None:

@@ -1,6 +1,6 @@
 """The door of the HAN for people: who a request comes from, by certificate or HTTP Digest.
 
-Knows profiles, passwords and the rules of `digest` and `gate`; knows no resource. Every answer
+Knows profiles and the rules of `digest` and `gate`; knows no resource. Every answer
 it gives itself is documented: 401 with a challenge, 403 while a log-in is locked, 429 when a
 person asks too often (the BSI's list of codes has none for that).
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from clsbench.pki.names import Peer
-from clsbench.smgw.core.parties import ConsumerProfile, ServiceProfile
+from clsbench.smgw.core.parties import ConsumerProfile, Ha1, ServiceProfile
 from clsbench.smgw.core.profiles import Profiles
 from clsbench.smgw.core.rights import ROLE_CON, ROLE_SRV
 from clsbench.smgw.han.connection import GUEST, Visitor
@@ -22,6 +22,7 @@ from clsbench.smgw.han.digest import (
     Nonces,
     challenge,
     read_authorization,
+    realm_of,
     strict_fault,
 )
 from clsbench.smgw.han.gate import LockOut, Rate
@@ -66,13 +67,13 @@ class Door:
         now_s: Callable[[], float] = time.monotonic,
     ):
         self._profiles = profiles
-        self._realm = profiles.smgw_id.lower()
+        self._realm = realm_of(profiles.smgw_id)
         self._limits = limits
         self._came = came
         self._nonces = Nonces(now_s)
         self._lock = LockOut(limits.lock_tries, limits.lock_s, now_s)
         self._rate = Rate(limits.requests_per_min, now_s)
-        self._nobody = secrets.token_hex(16)
+        self._nobody = Ha1(secrets.token_hex(32), secrets.token_hex(16))
 
     def enter(self, visitor: Visitor, request: web.BaseRequest, lenient: bool = False) -> Peer:
         """Who asks. lenient: as real gateways of two makers take Digest. Raises DoorRefusal."""
@@ -97,8 +98,8 @@ class Door:
         return self._counted(peer, given.username)
 
     def _proves(self, given: Credentials, person: Person | None, method: str) -> bool:
-        password = person.password if person is not None and person.password else self._nobody
-        return given.realm == self._realm and given.proves(password, method)
+        known = person.ha1 if person is not None and person.ha1.sha256 else self._nobody
+        return given.realm == self._realm and given.proves(known, method)
 
     def _check_lock(self, visitor: Visitor, login: str, person: Person | None) -> None:
         if self._limits.locked_s:
