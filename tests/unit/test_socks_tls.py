@@ -20,6 +20,15 @@ def cut(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[begin:end] for begin, end in zip(places, places[1:], strict=False)]
 
 
+def frames(framer: socks.Framer, data: bytes) -> list[bytes]:
+    parts = [bytes(part) for part in framer.parts(data)]
+    return [head + record for head, record in zip(parts[::2], parts[1::2], strict=True)]
+
+
+def taken(receiver: socks.FrameReceiver, data: bytes) -> bytes:
+    return b"".join(receiver.parts(data))
+
+
 def once(parse, chunks):
     collector = socks.Once(parse)
     for index, chunk in enumerate(chunks):
@@ -110,7 +119,7 @@ def test_any_bytes_are_an_item_a_fault_or_not_enough(parse, data, cuts):
 def test_each_record_has_a_frame_with_its_state():
     framer = socks.Framer()
     finished = bytes.fromhex("16 0303 0001 00")
-    found = framer.frames(HELLO + CHANGE + finished + RECORD + ALERT)
+    found = frames(framer, HELLO + CHANGE + finished + RECORD + ALERT)
     assert [one[:4].hex() for one in found] == [
         "01010007",
         "01010006",
@@ -122,7 +131,7 @@ def test_each_record_has_a_frame_with_its_state():
 
 
 def test_an_alert_in_the_clear_is_the_handshakes():
-    assert socks.Framer().frames(ALERT) == [socks.frame(socks.HANDSHAKE, ALERT)]
+    assert frames(socks.Framer(), ALERT) == [socks.frame(socks.HANDSHAKE, ALERT)]
 
 
 records = st.lists(
@@ -135,8 +144,8 @@ records = st.lists(
 @settings(max_examples=150)
 def test_tls_comes_out_of_frames_as_it_went_in(data, out, back):
     framer, receiver = socks.Framer(), socks.FrameReceiver()
-    sent = b"".join(part for chunk in cut(data, out) for part in framer.frames(chunk))
-    assert b"".join(receiver.feed(chunk) for chunk in cut(sent, back)) == data
+    sent = b"".join(part for chunk in cut(data, out) for part in frames(framer, chunk))
+    assert b"".join(taken(receiver, chunk) for chunk in cut(sent, back)) == data
     assert receiver.fault is None and not receiver.closing
 
 
@@ -144,8 +153,8 @@ def test_tls_comes_out_of_frames_as_it_went_in(data, out, back):
 @settings(max_examples=150)
 def test_any_bytes_are_frames_or_one_fault_in_any_chunking(data, cuts):
     whole, parts = socks.FrameReceiver(), socks.FrameReceiver()
-    carried = whole.feed(data)
-    assert b"".join(parts.feed(chunk) for chunk in cut(data, cuts)) == carried
+    carried = taken(whole, data)
+    assert b"".join(taken(parts, chunk) for chunk in cut(data, cuts)) == carried
     assert (parts.fault, parts.closing) == (whole.fault, whole.closing)
     assert len(carried) <= len(data)
 
@@ -164,15 +173,15 @@ def test_any_bytes_are_frames_or_one_fault_in_any_chunking(data, cuts):
 )
 def test_a_frame_against_the_rules_ends_it(data, reason):
     receiver = socks.FrameReceiver()
-    receiver.feed(data)
+    taken(receiver, data)
     assert receiver.fault is not None and reason in receiver.fault.reason
-    assert receiver.feed(socks.frame(socks.CLOSING)) == b""
+    assert taken(receiver, socks.frame(socks.CLOSING)) == b""
 
 
 def test_closing_may_carry_the_close_notify_or_nothing():
     for content in (ALERT, b""):
         receiver = socks.FrameReceiver()
-        assert receiver.feed(socks.frame(socks.CLOSING, content)) == content
+        assert taken(receiver, socks.frame(socks.CLOSING, content)) == content
         assert receiver.closing and receiver.fault is None
 
 
@@ -180,5 +189,5 @@ def test_closing_may_carry_the_close_notify_or_nothing():
 @settings(max_examples=40)
 def test_a_receiver_keeps_no_more_than_a_frames_head(data):
     receiver = socks.FrameReceiver()
-    receiver.feed(b"\x01\x03\x40\x00" + data)
+    taken(receiver, b"\x01\x03\x40\x00" + data)
     assert len(receiver._head) < 4

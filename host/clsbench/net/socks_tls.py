@@ -10,6 +10,7 @@ version, state, length of two bytes).
 """
 
 import re
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -43,7 +44,8 @@ _SOCKS = 0x05
 _CONNECT = 0x01
 _IPV4, _DOMAIN, _IPV6 = 0x01, 0x03, 0x04
 _FRAME_VERSION = 0x01
-_FRAME_HEAD, _RECORD_HEAD = 4, 5
+_HEAD = struct.Struct(">BBH")  # of a frame: version, state, length
+_FRAME_HEAD, _RECORD_HEAD = _HEAD.size, 5
 _CHANGE_CIPHER_SPEC, _ALERT, _APPLICATION = 20, 21, 23
 _NAME = re.compile(r"[0-9a-z.-]{1,63}")
 
@@ -215,7 +217,7 @@ def _address_end(data: bytes, what: str) -> tuple[Fault | None, int | None]:
 
 def frame(state: int, content: bytes = b"") -> bytes:
     """One frame. content: at most MAX_FRAME bytes."""
-    return bytes((_FRAME_VERSION, state)) + len(content).to_bytes(2, "big") + content
+    return _HEAD.pack(_FRAME_VERSION, state, len(content)) + content
 
 
 class Framer:
@@ -229,21 +231,19 @@ class Framer:
         self._buffer = b""
         self._ciphered = False
 
-    def frames(self, data: bytes) -> list[bytes]:
-        """Frames of the records that are whole by now."""
-        self._buffer += data
-        found: list[bytes] = []
-        at = 0
-        while (end := self._record_end(at)) is not None:
-            found.append(frame(self._state(self._buffer[at]), self._buffer[at:end]))
-            at = end
-        self._buffer = self._buffer[at:]
+    def parts(self, data: bytes) -> list[bytes | memoryview]:
+        """Of each record that is whole by now: its frame's head, and the record."""
+        view = memoryview(self._buffer + data if self._buffer else data)
+        found: list[bytes | memoryview] = []
+        at, left = 0, len(view)
+        while left >= _RECORD_HEAD:
+            size = _RECORD_HEAD + (view[at + 3] << 8 | view[at + 4])
+            if size > left:
+                break
+            found += _HEAD.pack(_FRAME_VERSION, self._state(view[at]), size), view[at : at + size]
+            at, left = at + size, left - size
+        self._buffer = bytes(view[at:])
         return found
-
-    def _record_end(self, at: int) -> int | None:
-        head = self._buffer[at : at + _RECORD_HEAD]
-        end = at + _RECORD_HEAD + int.from_bytes(head[3:5], "big")
-        return end if len(head) == _RECORD_HEAD and end <= len(self._buffer) else None
 
     def _state(self, kind: int) -> int:
         if kind == _CHANGE_CIPHER_SPEC:
@@ -266,28 +266,27 @@ class FrameReceiver:
         self._state = HANDSHAKE
         self._left = 0  # bytes of the frame at hand
 
-    def feed(self, data: bytes) -> bytes:
+    def parts(self, data: bytes | memoryview) -> list[memoryview]:
         """What the frames carried: TLS's incoming bytes. Nothing more behind a fault."""
-        view = memoryview(self._head + data if self._head else data)
+        view = memoryview(self._head + bytes(data) if self._head else data)
         self._head = b""
-        parts: list[memoryview] = []
-        at = 0
-        while self.fault is None and at < len(view):
+        found: list[memoryview] = []
+        at, end = 0, len(view)
+        while self.fault is None and at < end:
             if self._left:
-                parts.append(view[at : at + self._left])
-                at += len(parts[-1])
-                self._left -= len(parts[-1])
-            elif len(view) - at < _FRAME_HEAD:
+                part = view[at : at + self._left]
+                found.append(part)
+                at += len(part)
+                self._left -= len(part)
+            elif end - at < _FRAME_HEAD:
                 self._head = bytes(view[at:])
                 break
             else:
-                self._begin(view[at : at + _FRAME_HEAD])
+                self._begin(*_HEAD.unpack_from(view, at))
                 at += _FRAME_HEAD
-        return b"".join(parts)
+        return found
 
-    def _begin(self, head: memoryview) -> None:
-        version, state = head[0], head[1]
-        size = int.from_bytes(head[2:4], "big")
+    def _begin(self, version: int, state: int, size: int) -> None:
         reason = ""
         if version != _FRAME_VERSION:
             reason = f"frame of version {version}, expected 1"

@@ -4,14 +4,16 @@ Knows the codec and asyncio; no TLS, no profiles.
 """
 
 import asyncio
-from asyncio import BufferedProtocol
 from collections.abc import Callable
 from typing import Any, cast
 
 from clsbench.net import socks_tls as socks
+from clsbench.net.tls_buffers import SharedBuffer
+
+_ROOM = SharedBuffer(64 * 1024)  # what is read is taken out of it before more is read
 
 
-class RawSide(asyncio.Protocol):
+class RawSide(asyncio.BufferedProtocol):
     """The TCP connection: first one item in the clear (`item`), then bytes for `framed`."""
 
     def __init__(
@@ -26,6 +28,7 @@ class RawSide(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, None)  # set by connection_made
         self._once = socks.Once(parse)
         self._early = b""
+        self._room = memoryview(b"")
         self._made, self._lost = made, lost
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -34,10 +37,19 @@ class RawSide(asyncio.Protocol):
         self.address = f"{name[0]}:{name[1]}" if name else ""
         self._made(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        self._room = _ROOM.view()
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        read = self._room[:nbytes]
         if self.framed is not None:
-            self.framed.received(data)
-        elif self.item.done():
+            self.framed.received(read)
+        else:
+            self._clear_received(bytes(read))
+
+    def _clear_received(self, data: bytes) -> None:
+        if self.item.done():
             self._early += data
         elif (found := self._once.feed(data)) is not None:
             self._early = self._once.rest
@@ -96,9 +108,9 @@ class FramedTransport(asyncio.Transport):
         self._protocol = cast(asyncio.BaseProtocol, None)  # set by start_tls
         side.framed = self
 
-    def received(self, data: bytes) -> None:
+    def received(self, data: bytes | memoryview) -> None:
         """Bytes from the connection: their content goes to TLS."""
-        self._give(self._receiver.feed(data))
+        self._give(self._receiver.parts(data))
         if self._receiver.fault is not None and not self.fault:
             self.fault = self._receiver.fault.reason
             self._raw.abort()
@@ -114,7 +126,7 @@ class FramedTransport(asyncio.Transport):
     # of a transport
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._raw.write(b"".join(self._framer.frames(bytes(data))))
+        self._raw.write(b"".join(self._framer.parts(bytes(data))))
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol
@@ -156,14 +168,21 @@ class FramedTransport(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return self._raw.get_write_buffer_size()
 
-    def _give(self, data: bytes) -> None:
-        protocol, rest = cast(BufferedProtocol, self._protocol), memoryview(data)
-        while rest:
-            room = memoryview(protocol.get_buffer(len(rest)))
-            count = min(len(room), len(rest))
-            room[:count] = rest[:count]
-            protocol.buffer_updated(count)
-            rest = rest[count:]
+    def _give(self, parts: list[memoryview]) -> None:
+        protocol = cast(asyncio.BufferedProtocol, self._protocol)
+        room, filled = memoryview(b""), 0
+        for part in parts:
+            while part:
+                if filled == len(room):
+                    if filled:
+                        protocol.buffer_updated(filled)
+                    room, filled = memoryview(protocol.get_buffer(-1)), 0
+                count = min(len(room) - filled, len(part))
+                room[filled : filled + count] = part[:count]
+                filled += count
+                part = part[count:]
+        if filled:
+            protocol.buffer_updated(filled)
 
 
 class _Alerts:

@@ -10,8 +10,36 @@ import sys
 import threading
 from asyncio import sslproto
 
-READ_BUFFER_BYTES = 64 * 1024
+READ_BUFFER_BYTES = 32 * 1024  # a longer one makes fewer steps, in which the others wait longer
 RECORD_BYTES = 16 * 1024
+_SHAREABLE = sys.platform != "win32"  # there a buffer is given away until something has come
+
+
+class SharedBuffer:
+    """Memory to read into for all who take out at once what was read.
+
+    As a class's attribute it stands in for each object's own: what they set is dropped.
+    """
+
+    def __init__(self, size: int):
+        self._size = size
+        self._of_thread = threading.local()
+
+    def view(self) -> memoryview:
+        """The buffer; where none can be shared, a new one."""
+        if not _SHAREABLE:
+            return memoryview(bytearray(self._size))
+        try:
+            return self._of_thread.view
+        except AttributeError:
+            self._of_thread.view = memoryview(bytearray(self._size))
+            return self._of_thread.view
+
+    def __get__(self, _: object, owner: type) -> memoryview:
+        return self.view()
+
+    def __set__(self, _: object, value: object) -> None:
+        return None
 
 
 def shrink_read_buffers() -> None:
@@ -20,22 +48,7 @@ def shrink_read_buffers() -> None:
     if not hasattr(protocol, "max_size"):
         return
     protocol.max_size = RECORD_BYTES
-    if sys.platform != "win32":  # there a buffer is given away until something has come
-        protocol._ssl_buffer = _Shared()  # pyright: ignore[reportAttributeAccessIssue]
-        protocol._ssl_buffer_view = _Shared()  # pyright: ignore[reportAttributeAccessIssue]
-
-
-class _Shared:
-    """An attribute that is the same for all: what a connection sets is dropped."""
-
-    _of_thread = threading.local()
-
-    def __get__(self, connection: object, owner: type) -> memoryview:
-        try:
-            return self._of_thread.view
-        except AttributeError:
-            self._of_thread.view = memoryview(bytearray(READ_BUFFER_BYTES))
-            return self._of_thread.view
-
-    def __set__(self, connection: object, value: object) -> None:
-        return None
+    if _SHAREABLE:
+        shared = SharedBuffer(READ_BUFFER_BYTES)
+        protocol._ssl_buffer = shared  # pyright: ignore[reportAttributeAccessIssue]
+        protocol._ssl_buffer_view = shared  # pyright: ignore[reportAttributeAccessIssue]

@@ -99,13 +99,15 @@ class PolicySession(ssl.SSLObject):
         try:
             got = super().read(len, buffer)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            self._look_for_renegotiation()
+            if self.outgoing.pending:
+                self._look_for_renegotiation()
             raise
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError, ssl.SSLSyscallError):
             raise
         except ssl.SSLError as error:
             self._end(reason_of(error), error)
-        self._look_for_renegotiation()
+        if self.outgoing.pending:
+            self._look_for_renegotiation()
         return got
 
     def write(self, data) -> int:
@@ -175,7 +177,7 @@ class PolicySession(ssl.SSLObject):
 
         In TLS 1.2 alone: in TLS 1.3 an attempt is an error, and an answer looks like data.
         """
-        if not self._established or not self.outgoing.pending or self.version() != "TLSv1.2":
+        if not self._established or self.version() != "TLSv1.2":
             return
         answer = self.outgoing.read()
         self.outgoing.write(answer)
