@@ -10,8 +10,7 @@ import sys
 import threading
 from asyncio import sslproto
 
-READ_BUFFER_BYTES = 32 * 1024  # a longer one makes fewer steps, in which the others wait longer
-RECORD_BYTES = 16 * 1024
+READ_BUFFER_BYTES = 16 * 1024  # a longer one: fewer steps, each of which the next hop waits for
 _SHAREABLE = sys.platform != "win32"  # there a buffer is given away until something has come
 
 
@@ -47,7 +46,7 @@ def shrink_read_buffers() -> None:
     protocol = sslproto.SSLProtocol
     if not hasattr(protocol, "max_size"):
         return
-    protocol.max_size = RECORD_BYTES
+    protocol.max_size = READ_BUFFER_BYTES
     if _SHAREABLE:
         shared = SharedBuffer(READ_BUFFER_BYTES)
         protocol._ssl_buffer = shared  # pyright: ignore[reportAttributeAccessIssue]
