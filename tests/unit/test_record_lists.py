@@ -9,6 +9,7 @@ import pytest
 from clsbench.net.reverse import HttpAnswer
 from clsbench.smgw.exchange import Exchange
 from clsbench.smgw.store import Draft, Store
+from clsbench.smgw.wan.channels import Backoff
 from clsbench.smgw.wan.delivery import LIST, LIST_PATH, MAX_LIST_BYTES, RECORD_PATH, Delivery
 from clsbench.smgw.worker import StoreWorker
 
@@ -137,3 +138,31 @@ async def test_a_body_has_an_end(outbox):
     outbox.write(3, size=half)
     assert await outbox._deliver_all() == 0
     assert [len(body) for _, body in outbox.posted] == [2 * half, half]
+
+
+async def test_what_was_refused_keeps_nothing_new_waiting(outbox, monkeypatch):
+    paused, over, sent = asyncio.Event(), asyncio.Event(), asyncio.Queue()
+
+    async def pause(_backoff):
+        paused.set()
+        await over.wait()
+        over.clear()
+
+    def receive(_path, body):
+        sent.put_nowait(body)
+        bad = body == b"\x01\x01"
+        return answered(422, error="revoked") if bad else answered(200, stored=True)
+
+    monkeypatch.setattr(Backoff, "pause", pause)
+    outbox.receive = receive
+    outbox.write(1)
+    running = asyncio.create_task(outbox.run())
+    await paused.wait()
+    outbox.write(1)
+    outbox.wake()
+    assert [await sent.get(), await sent.get()] == [b"\x01\x01", b"\x02\x02"]
+    over.set()
+    assert await sent.get() == b"\x01\x01"
+    assert outbox.waiting() == [1]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -2,8 +2,8 @@
 
 The gateway opens TLS to the delivery port and asks; what is not acknowledged stays in the
 store and is sent again, oldest first, also after a restart. The receiver deduplicates. A
-record that the receiver refuses does not hold up those behind it. Gateway records that wait
-together travel in one body.
+record that the receiver refuses does not hold up those behind it, nor those to come. Gateway
+records that wait together travel in one body.
 """
 
 import asyncio
@@ -74,6 +74,8 @@ class Delivery:
         self._opened_s = 0.0
         self._session_s = 0.0
         self._retry_max_s = retry_max_s
+        self._tried_id = 0  # gateway records up to this one, device records up to these, were
+        self._tried_seqs: dict[str, int] = {}  # sent once in this round
         self._takes_lists = True  # until this connection's receiver says that it knows none
         self._last_problem = ""
 
@@ -88,11 +90,11 @@ class Delivery:
             while True:
                 self._wake.clear()
                 try:
-                    refused = await self._deliver_all()
+                    if await self._deliver_all():
+                        await self._rest(backoff)
+                        continue
                 except (PeerSilent, PeerRefused, BadInput) as error:
                     self._problem(str(error))
-                    refused = 1
-                if refused:
                     self._hang_up()
                     await backoff.pause()
                 else:
@@ -101,15 +103,34 @@ class Delivery:
         finally:
             self._hang_up()
 
+    async def _rest(self, backoff: Backoff) -> None:
+        """Waits before what was refused is sent again; what is new meanwhile goes at once."""
+        pause = asyncio.create_task(backoff.pause())
+        try:
+            while not pause.done():
+                woken = asyncio.create_task(self._wake.wait())
+                await asyncio.wait({pause, woken}, return_when=asyncio.FIRST_COMPLETED)
+                woken.cancel()
+                if self._wake.is_set():
+                    self._wake.clear()
+                    await self._deliver_new()
+        finally:
+            pause.cancel()
+
     async def _deliver_all(self) -> int:
         """Sends everything once; returns how much of it was refused. Raises PeerSilent."""
-        refused = after_id = 0
+        self._tried_id, self._tried_seqs = 0, {}
+        return await self._deliver_new()
+
+    async def _deliver_new(self) -> int:
+        """As `_deliver_all`, what has not been tried since that."""
+        refused = 0
         while batch := await self._worker.run(
-            self._store.undelivered, self._emt.name, after_id, LIST
+            self._store.undelivered, self._emt.name, self._tried_id, LIST
         ):
             batch = _fitting(batch, lambda record: len(record.cms), MAX_LIST_BYTES)
             refused += await self._send_records(batch)
-            after_id = batch[-1].record_id
+            self._tried_id = batch[-1].record_id
         for cls_id in self._emt.cls_ids:
             refused += await self._send_device_records(cls_id)
         return refused
@@ -163,7 +184,7 @@ class Delivery:
 
     async def _send_device_records(self, cls_id: str) -> int:
         """Sends the records of a control box; returns how many were refused."""
-        refused = after_seq = 0
+        refused, after_seq = 0, self._tried_seqs.get(cls_id, 0)
         while rows := await self._worker.run(
             self._exchange.unforwarded, self._emt.name, cls_id, after_seq, BATCH
         ):
@@ -173,6 +194,7 @@ class Delivery:
                 # one that is refused must not keep the others back
                 alone = [len(rows) > 1 and await self._send_sealed(cls_id, [row]) for row in rows]
                 refused += alone.count(False)
+            self._tried_seqs[cls_id] = after_seq
         return refused
 
     async def _send_sealed(self, cls_id: str, rows: list[tuple[int, bytes]]) -> bool:
