@@ -170,4 +170,6 @@ def test_what_only_tests_or_hardware_need_never_stops_the_demo(monkeypatch, tmp_
     monkeypatch.setenv(doctor.CORPUS, str(tmp_path))
     assert doctor.corpus().state == doctor.OK
     (tmp_path / "none.uf2").write_bytes(b"")
+    assert doctor.emulator().detail.endswith("none.uf2; no C compiler")
+    monkeypatch.setenv("CC", sys.executable)
     assert doctor.emulator().detail.endswith("none.uf2")

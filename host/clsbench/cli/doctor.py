@@ -326,7 +326,11 @@ def emulator() -> Finding:
     if not Path(image).is_file():
         remedy = "Point it at a MicroPython image (*.uf2), or unset it."
         return Finding("RP2040 emulator", NOTE, f"{UF2}={image}: no such file", remedy, False)
-    return Finding("RP2040 emulator", NOTE, f"{UF2}={image}", needed=False)
+    detail, remedy = f"{UF2}={image}", ""
+    if shutil.which(os.environ.get("CC") or "cc") is None:
+        detail += "; no C compiler"
+        remedy = "Install one (cc, or name it in CC): boards run 15 times faster."
+    return Finding("RP2040 emulator", NOTE, detail, remedy, needed=False)
 
 
 def _run(command: list[str]) -> str:

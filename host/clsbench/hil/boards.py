@@ -82,3 +82,8 @@ def _rp2040_board() -> Any:
     Made from its folder and the image (a path); `caps` stands on the class.
     """
     return importlib.import_module("clsbench.hil.rp2040.board").Rp2040Board
+
+
+def emulator_is_slow() -> bool:
+    """Whether emulated boards run without their C core; they were imported before."""
+    return not importlib.import_module("clsbench.hil.rp2040.thumb").is_available()

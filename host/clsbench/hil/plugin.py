@@ -99,6 +99,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    emulated = boards.RP2040 in (config.getoption("--board") or ())
+    if (
+        emulated
+        and not boards.missing(boards.RP2040, _options(config))
+        and boards.emulator_is_slow()
+    ):
+        terminalreporter.write_line("rp2040: no C compiler, so the board ran 15 times slower")
     for line in config.stash[_RECOVERIES]:
         terminalreporter.write_line(f"recovered: {line}")
 

@@ -15,6 +15,7 @@ from rp2040py.device.mp_device import MicroPythonDevice
 from rp2040py.memory_map import FLASH_START_ADDRESS
 
 from clsbench.errors import EnvironmentProblem
+from clsbench.hil.rp2040.thumb import ThumbCore, thumb_core
 from clsbench.hil.rp2040.upstream import mend
 
 FLASH_BYTES = 2 * 1024 * 1024
@@ -37,6 +38,7 @@ class Chip:
         self._flash: bytes | None = None
         self._storage = storage
         self._device: Any = None
+        self._core: ThumbCore | None = None
         self._before_ns = 0.0  # virtual time of the lives before this one
         self._cuts = 0
         self.mended: list[str] = []
@@ -89,6 +91,7 @@ class Chip:
         device.mcu.watchdog.on_watchdog_trigger = self._bite
         device.mcu.core.pc = FLASH_START_ADDRESS
         self._device = device
+        self._core = thumb_core(device.simulator)
         self._attach(device.mcu, device.cdc)
 
     def power_off(self) -> None:
@@ -138,7 +141,7 @@ class Chip:
         try:
             while not reached:
                 simulator.stopped = False
-                simulator._execute_batch()
+                (self._core.run if self._core else simulator._execute_batch)()
         finally:
             alarm.cancel()
 
