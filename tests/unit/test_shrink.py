@@ -100,6 +100,14 @@ def test_names_that_are_spoken_or_belong_to_the_interpreter_stay():
     assert "._kept = asyncio._io" in shrunk
 
 
+def test_a_name_of_the_interpreters_stays_though_a_source_binds_the_same():
+    shrunk = program(
+        one="import sys\n\n\ndef newer():\n    return sys.implementation._machine\n",
+        two="class Two:\n    def __init__(self, machine):\n        self._machine = machine\n",
+    )
+    assert "sys.implementation._machine" in shrunk["dicamm.one"]
+
+
 def test_arguments_are_short_unless_a_call_names_them():
     shrunk = program(
         one="def run(first, second=0, *, third=1):\n    return first + second + third\n",

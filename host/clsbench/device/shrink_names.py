@@ -76,12 +76,16 @@ def shorten_names(sources: Mapping[str, str]) -> dict[str, str]:
 
 
 def _short_privates(sources: Mapping[str, str]) -> dict[str, str]:
-    """private name -> short one. Names that no source binds belong to the interpreter."""
+    """private name -> short one. Names that no source binds belong to the interpreter, and so do
+    those of its modules, whoever binds the same elsewhere."""
     used = {name: _privates(text) for name, text in sources.items()}
     bound: set[str] = set()
-    spoken: set[str] = set()  # in a string: somebody looks them up
+    spoken: set[str] = set()  # in a string, or of a module that is not ours
+    own = {name.split(".")[0] for name in sources}
     for text in sources.values():
-        for node in ast.walk(ast.parse(text)):
+        tree = ast.parse(text)
+        spoken.update(_foreign(tree, own))
+        for node in ast.walk(tree):
             bound.update(_bound(node))
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 spoken.add(node.value)
@@ -97,6 +101,24 @@ def _short_privates(sources: Mapping[str, str]) -> dict[str, str]:
         taken = {short.get(other, other) for group in groups if name in group for other in group}
         short[name] = next(other for other in _shorts() if other not in taken)
     return short
+
+
+def _foreign(tree: ast.Module, own: set[str]) -> Iterator[str]:
+    """Private names below a module that is none of the sources': `sys.implementation._machine`."""
+    modules = {
+        alias.asname or alias.name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if alias.name.split(".")[0] not in own
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and _PRIVATE.fullmatch(node.attr):
+            root = node.value
+            while isinstance(root, ast.Attribute):
+                root = root.value
+            if isinstance(root, ast.Name) and root.id in modules:
+                yield node.attr
 
 
 def _privates(text: str) -> set[str]:

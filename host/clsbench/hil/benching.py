@@ -22,6 +22,8 @@ from clsbench.pki.layout import DEFAULT_CLS, DEFAULT_SMGW, Pki
 METER_ID = "1EAS0012345678"
 UTC_BASE_MS = 1_782_900_060_000  # a minute after a quarter hour
 BOUND_MS, WALL_BOUND_MS = 20, 250  # of a time given over the link; a busy host needs the second
+PROMPT = b">>> "
+REPL_S = 5.0  # from an answered hand-over to the prompt
 READY_S = 20.0  # from a start to the first good reading of the meter
 # so bad a crystal that a test sees the time's bound grow within seconds
 DEFAULTS: dict[str, object] = {"drift_ppm": 8000}
@@ -70,10 +72,17 @@ class Bench:
         self.board.reset()
         self.ready()
 
-    def to_repl(self) -> None:
-        """The firmware hands the console over."""
+    def to_repl(self) -> bytes:
+        """The firmware hands the console over; what was said until the prompt."""
         self.link.hand_over()
-        self.board.sleep(0.3)
+        said = bytearray()
+
+        def at_the_prompt() -> bool:
+            said.extend(self.board.console.read())
+            return said.endswith(PROMPT)
+
+        self.board.wait(at_the_prompt, REPL_S, "the REPL's prompt")
+        return bytes(said)
 
     def ready(self, deadline_s: float = READY_S) -> dict[str, Any]:
         """Waits for an answer and a good reading, sets the time; the device's status."""
