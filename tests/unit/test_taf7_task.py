@@ -1,6 +1,6 @@
 """TAF7: a quarter hour gives one reading or is named as missing once, whatever the clock does."""
 
-from device_kit import METER_TIMEOUT, FakeJournal, Started, run
+from device_kit import METER_TIMEOUT, OBIS, FakeJournal, Started, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +9,7 @@ from dicamm.app import records
 from dicamm.app.taf7_task import QuarterHours
 from dicamm.metering import record
 from dicamm.metering.grid import BACK_MS, LATEST_MS, PERIOD_MS, QuarterHourGrid
+from dicamm.metering.reading import taken
 
 T_MS = 1_777_882_500_000  # a due time
 
@@ -115,6 +116,26 @@ def test_a_restart_within_a_quarter_hour_reads_it_no_second_time():
     second.set_utc(T_MS + PERIOD_MS + 8000)
     second.run_for(PERIOD_MS)
     assert due(second.fields()) == [1, 2]
+
+
+def test_a_restart_behind_hundreds_of_switchings_looks_no_further_back_than_they_go():
+    first = started()
+    first.run_for(PERIOD_MS + 5000)
+    journal = first.journal
+    for number in range(records.LOOKS):
+        event = record.END if number % 2 else record.BEGIN
+        reading = taken([(OBIS, 1, 0, 30)], first.time, first.clock.mono_ms())
+        first.recorder.taf16(event, bytes(16), reading, "", T_MS)
+    asked = []
+    kind = journal.kind
+    journal.kind = lambda seq: asked.append(seq) or kind(seq)
+    again = Device(journal)
+    assert len(asked) == records.LOOKS and max(asked) == journal.newest
+    again.set_utc(T_MS + 5 * PERIOD_MS + 60_000)
+    again.run_for(10_000)
+    gap = again.fields()[-1]
+    assert due([gap]) == [5] and gap[record.FIRST_DUE_MS] == T_MS + 2 * PERIOD_MS
+    assert gap[record.CAUSE] == codes.BOOTED
 
 
 def test_a_clock_set_forward_names_what_it_jumped_over():
