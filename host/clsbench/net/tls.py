@@ -6,8 +6,12 @@ name says (`peer_of`), and the caller compares that with whom it expects.
 Knows no sockets; `net.listener` does.
 """
 
+import hashlib
 import ssl
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 from cryptography import x509
 
@@ -23,7 +27,8 @@ from clsbench.net.tls_context import (
 )
 from clsbench.net.tls_policy import HAN_SECP256R1, LMN, WAN, TlsPolicy
 from clsbench.net.tls_session import PolicySession
-from clsbench.pki.names import UNREADABLE, Peer, extension_values, peer_of_certificate
+from clsbench.pki.kinds import Kind, kind_of
+from clsbench.pki.names import UNREADABLE, Peer, cn_of, extension_values, peer_called
 from clsbench.pki.rules import check_certificate, check_purpose
 
 __all__ = [
@@ -31,6 +36,7 @@ __all__ = [
     "Identity",
     "Peer",
     "PolicyContext",
+    "Shown",
     "alert_socket",
     "certificate_of",
     "han_client",
@@ -38,9 +44,18 @@ __all__ = [
     "lmn_client",
     "lmn_server",
     "peer_of",
+    "shown_by",
     "wan_client",
     "wan_server",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What names the holder of a certificate. fingerprint: SHA-256 over DER, lower-case hex."""
+
+    cn: str
+    fingerprint: str
 
 
 def wan_server(
@@ -125,13 +140,45 @@ def certificate_of(ssl_object: ssl.SSLObject | ssl.SSLSocket | None) -> x509.Cer
     return certificate
 
 
+def shown_by(ssl_object: ssl.SSLObject | ssl.SSLSocket | None) -> Shown | None:
+    """Common name and fingerprint of `certificate_of`, which tells what is raised; PeerRefused
+    for a name that is missing or not the only one, too.
+
+    Of certificates of a kind the rules are asked once (`pki.kinds`), but for their life time.
+    """
+    der = None if ssl_object is None else ssl_object.getpeercert(binary_form=True)
+    if not der:
+        return None
+    kind = kind_of(der) if isinstance(ssl_object, PolicySession) else None
+    if kind is None or not _of_known_kind(der, kind, cast(PolicySession, ssl_object)):
+        certificate = certificate_of(ssl_object)
+        assert certificate is not None
+        cn = cn_of(certificate)
+        if kind is not None:
+            cast(PolicySession, ssl_object).remember_kind(kind.key)
+    else:
+        cn = kind.cn
+    return Shown(cn, hashlib.sha256(der).hexdigest())
+
+
+def _of_known_kind(der: bytes, kind: Kind, session: PolicySession) -> bool:
+    if kind.key not in session.kinds:
+        return False
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    except UNREADABLE:
+        return False
+    return life <= timedelta(days=session.rules.policy.max_days)
+
+
 def peer_of(ssl_object: ssl.SSLObject | ssl.SSLSocket | None) -> Peer:
     """The verified party at the other end of a finished handshake.
 
     Raises PeerRefused when the connection is not TLS, the peer showed no certificate, its CN has
     no known role, or the certificate is not one for TLS by the rules of `certificate_of`.
     """
-    certificate = certificate_of(ssl_object)
-    if certificate is None:
+    shown = shown_by(ssl_object)
+    if shown is None:
         raise PeerRefused("no certificate shown")
-    return peer_of_certificate(certificate)
+    return peer_called(shown.cn, shown.fingerprint)

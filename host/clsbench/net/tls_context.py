@@ -106,7 +106,7 @@ class PolicyContext(ssl.SSLContext):
     """SSLContext of a plan. told(text, good): a change of its files was taken up, or not.
 
     session_s: the longest session in real seconds; that of the policy, unless set to another.
-    known: forms of hellos that break no rule of it.
+    known, kinds: forms of hellos and kinds of certificates that break no rule of it.
     """
 
     sslobject_class = PolicySession
@@ -116,6 +116,7 @@ class PolicyContext(ssl.SSLContext):
     crl_in_force: bool
     session_s: float
     known: set[bytes]
+    kinds: set[tuple[bytes, ...]]
     _paths: tuple[str, ...]
     _stamps: tuple[Stamp, ...]
     _successor: "PolicyContext | None" = None
@@ -128,7 +129,7 @@ class PolicyContext(ssl.SSLContext):
         )
         assert isinstance(made, PolicySession)
         made.incoming, made.outgoing = incoming, outgoing
-        made.rules, made.known = context.rules, context.known
+        made.rules, made.known, made.kinds = context.rules, context.known, context.kinds
         made.session_s = self.session_s
         laid = alert_socket.get()
         made.raw = laid.pop() if laid else None
@@ -163,7 +164,7 @@ def build(plan: Plan, crl_required: bool = False) -> PolicyContext:
     context._paths = plan.material.paths()
     context._stamps = stamps(context._paths)
     context.session_s = session_s(plan.policy)
-    context.known = set()
+    context.known, context.kinds = set(), set()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_OPTIONAL if plan.guests else ssl.CERT_REQUIRED
     context.verify_flags |= ssl.VERIFY_X509_STRICT
@@ -171,6 +172,8 @@ def build(plan: Plan, crl_required: bool = False) -> PolicyContext:
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.options |= _OPTIONS
     tls_openssl.keep_no_sessions(context)
+    if plan.protocol == ssl.PROTOCOL_TLS_SERVER:
+        context.num_tickets = 0  # of TLS 1.3, where OP_NO_TICKET makes them mere numbers
     context.set_ciphers(":".join(SUITES_12))
     _set_versions_and_groups(context, plan)
     _load(context, plan.material)

@@ -35,7 +35,7 @@ RENEGOTIATION = "renegotiation attempted"
 RESUMPTION = "resumption of a session"
 TOO_OLD = "session older than allowed"
 GRACE_S = 5.0  # for the owner to cut a session between two requests
-MAX_KNOWN, MAX_FORM = 64, 1024  # forms of hellos that are remembered, bytes of each
+MAX_KNOWN, MAX_FORM = 64, 1024  # forms of hellos that are remembered, bytes of each; kinds, too
 _ALERT = 21
 _ALERT_HANDSHAKE_FAILURE = 40
 
@@ -50,16 +50,18 @@ class PolicySession(ssl.SSLObject):
     """An SSLObject with rules; made by `PolicyContext.wrap_bio`, which sets the fields.
 
     known: forms of clients' hellos (`tls_hello.form_of`) that broke no rule, shared by all
-    sessions of these rules. raw: the socket beneath, to which the alert of a failed handshake
-    is sent, or None. told(reason): called when the connection is ended for a sin after the
-    handshake. session_s: real seconds after which nothing is read or written any more; who owns
-    the connection cuts it by itself before (`session_s`).
+    sessions of these rules; kinds: of their certificates (`pki.kinds`), likewise. raw: the
+    socket beneath, to which the alert of a failed handshake is sent, or None. told(reason):
+    called when the connection is ended for a sin after the handshake. session_s: real seconds
+    after which nothing is read or written any more; who owns the connection cuts it by itself
+    before (`session_s`).
     """
 
     incoming: ssl.MemoryBIO
     outgoing: ssl.MemoryBIO
     rules: Rules
     known: set[bytes]
+    kinds: set[tuple[bytes, ...]]
     raw: socket | None = None
     told: Callable[[str], None] | None = None
     session_s: float = float("inf")
@@ -158,6 +160,13 @@ class PolicySession(ssl.SSLObject):
             if len(self.known) >= MAX_KNOWN:
                 self.known.clear()
             self.known.add(form)
+
+    def remember_kind(self, key: tuple[bytes, ...]) -> None:
+        """A certificate of this kind has broken no rule."""
+        if sum(map(len, key)) <= MAX_FORM:
+            if len(self.kinds) >= MAX_KNOWN:
+                self.kinds.clear()
+            self.kinds.add(key)
 
     def _why(self, error: ssl.SSLError) -> str:
         """The reason that the hello shows, "" where OpenSSL's own is the whole truth."""

@@ -81,14 +81,15 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
 
 
-def peer_of_certificate(certificate: x509.Certificate, known: str = "") -> Peer:
-    """The party `certificate` names; raises PeerRefused when its CN has no known role.
+def peer_of_certificate(certificate: x509.Certificate) -> Peer:
+    """The party `certificate` names; raises PeerRefused when its CN has no known role."""
+    return peer_called(cn_of(certificate), fingerprint(certificate))
 
-    known: its fingerprint, where the caller has it already.
-    """
-    cn = cn_of(certificate)
+
+def peer_called(cn: str, fingerprint: str) -> Peer:
+    """The party of this common name; raises PeerRefused when it has no known role."""
     name, role = split_cn(cn)
-    return Peer(cn, name, role, known or fingerprint(certificate))
+    return Peer(cn, name, role, fingerprint)
 
 
 def purpose_of(certificate: x509.Certificate, values: dict[type, Any] | None = None) -> str:

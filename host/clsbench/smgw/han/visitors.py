@@ -7,8 +7,8 @@ profile, whatever name it carries.
 import ssl
 from collections.abc import Callable
 
-from clsbench.net.tls import certificate_of
-from clsbench.pki.names import Peer, cn_of, fingerprint, peer_of_certificate
+from clsbench.net.tls import shown_by
+from clsbench.pki.names import Peer, peer_called
 from clsbench.smgw.core.profiles import Profiles
 from clsbench.smgw.han.connection import GUEST
 from clsbench.smgw.han.door import role_of
@@ -20,14 +20,13 @@ def identifier(profiles: Profiles) -> Identify:
     """Tells visitors apart; raises PeerRefused for a certificate that names nobody."""
 
     def identify(ssl_object: ssl.SSLObject | None) -> Peer:
-        certificate = certificate_of(ssl_object)
-        if certificate is None:
+        shown = shown_by(ssl_object)
+        if shown is None:
             return GUEST
-        shown = fingerprint(certificate)
-        person = profiles.person_by_fingerprint(shown)
+        person = profiles.person_by_fingerprint(shown.fingerprint)
         if person is None:
-            return peer_of_certificate(certificate, shown)
-        return Peer(cn_of(certificate), person.name, role_of(person), person.fingerprint)
+            return peer_called(shown.cn, shown.fingerprint)
+        return Peer(shown.cn, person.name, role_of(person), person.fingerprint)
 
     return identify
 
