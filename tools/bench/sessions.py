@@ -172,10 +172,11 @@ def tell(sides: Sides, sessions: int, write: bool) -> int:
     report.add(table(["server", "memory of a session", "handshake, median", "least"], rows))
     intro = (
         f"{sessions:,} mutual TLS 1.2 sessions on P-256, each box with its own certificate, on "
-        "the gateway (certificate, profile and log looked at, one request served) and on "
-        "asyncio's own TLS server, which only echoes: once plain, once with the rules that the "
-        "gateway has to keep, a revocation list that OpenSSL looks at and strictness with "
-        f"certificates. In turns of {TURN}. Processor time is the server's own; {words()}. "
+        "the gateway (hello, certificate and profile judged; no event log) and on asyncio's own "
+        "TLS server, which only echoes: once plain, once with the rules that are OpenSSL's to "
+        "keep on the gateway, too: revocation list, strictness with certificates, no session "
+        f"remembered. In turns of {TURN}. Memory is with an HTTP request served on each, time "
+        f"without: HTTP begins with the first byte. Processor time is the server's own; {words()}. "
         f"{machine()}."
     )
     return report.finish("sessions", "TLS sessions", intro, write)
