@@ -176,8 +176,8 @@ def tell(sides: Sides, sessions: int, write: bool) -> int:
         "TLS server, which only echoes: once plain, once with the rules that are OpenSSL's to "
         "keep on the gateway, too: revocation list, strictness with certificates, no session "
         f"remembered. In turns of {TURN}. Memory is with an HTTP request served on each, time "
-        f"without: HTTP begins with the first byte. Processor time is the server's own; {words()}. "
-        f"{machine()}."
+        "without: HTTP begins with the first byte. Processor time is the server's own; "
+        f"{words()}. {machine()}."
     )
     return report.finish("sessions", "TLS sessions", intro, write)
 
