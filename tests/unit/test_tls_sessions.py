@@ -2,20 +2,33 @@
 
 import asyncio
 import contextlib
+import gc
 import ssl
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from tls_kit import open_to, running
+from tls_kit import Echo, open_to, running
 
 from clsbench.net import tls_openssl
+from clsbench.net.listener import _Handshake
 from clsbench.net.tls import PolicyContext, han_client, han_server
 from clsbench.net.tls_reasons import Explained
-from clsbench.net.tls_session import MAX_KNOWN
+from clsbench.net.tls_session import MAX_KNOWN, PolicySession
 from clsbench.pki.layout import DEFAULT_CLS, Pki
 
 STREAMS, ROUNDS = 6, 20
+
+
+class Leaving(Echo):
+    """Lets go of its connection when it ends, as a server does."""
+
+    def __init__(self, gone: asyncio.Event):
+        self._gone = gone
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del self.transport
+        self._gone.set()
 
 
 def resuming_client(pki: Pki, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> ssl.SSLContext:
@@ -113,3 +126,33 @@ async def test_what_connections_read_at_the_same_time_stays_apart(pki: Pki):
             letters, await asyncio.gather(*(talk(service, letter) for letter in letters))
         ):
             assert got == letter * (40_000 * ROUNDS)
+
+
+async def test_a_session_that_has_ended_leaves_nothing_for_the_collector(pki: Pki):
+    """Thousands come and go; what waits for Python's collector would wait long."""
+
+    def standing() -> int:
+        return sum(isinstance(each, PolicySession | _Handshake) for each in gc.get_objects())
+
+    async def visit() -> None:
+        client = han_client(pki.cls(DEFAULT_CLS), pki.han_trust)
+        reader, writer = await open_to(service, client, "SMGW")
+        await reader.readexactly(6)
+        assert standing() == before + 3  # two sides, and who awaited the handshake
+        writer.close()
+        await writer.wait_closed()
+
+    gone = asyncio.Event()
+    async with running(han_server(pki.smgw_han, pki.han_trust), "CLS") as service:
+        service.make = lambda: Leaving(gone)
+        gc.collect()
+        before = standing()
+        gc.disable()
+        try:
+            await visit()
+            await asyncio.wait_for(gone.wait(), 5)
+            for _ in range(10):  # asyncio's last steps
+                await asyncio.sleep(0)
+            assert standing() == before
+        finally:
+            gc.enable()

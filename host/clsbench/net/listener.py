@@ -182,9 +182,7 @@ class TlsListener:
     def _cut(self, handshake: "_Handshake") -> None:
         """Ends a handshake; nothing is told of it any more."""
         del self._pending[handshake]
-        handshake.ended = True
-        if handshake.transport is not None:
-            handshake.transport.abort()
+        handshake.cut()
 
 
 class _Gate(asyncio.Protocol):
@@ -248,17 +246,23 @@ class _Handshake(_Gate):
         """The peer broke a rule after the handshake."""
         self._over(self, reason)
 
+    def cut(self) -> None:
+        """Ends the connection, without a word to `over`."""
+        self.ended, self._told = True, None
+        if self.transport is not None:
+            self.transport.abort()
+
     # of a future
 
     def cancelled(self) -> bool:
         return self.ended
 
     def set_result(self, _: None) -> None:
-        self.ended = True
+        self.ended, self._told = True, None  # else it would hold itself, for the collector to find
         self._over(self, self.refusal)
 
     def set_exception(self, error: BaseException) -> None:
-        self.ended = True
+        self.ended, self._told = True, None
         self._over(self, reason_of(error))
         if self.transport is not None:
             self.transport.close()
