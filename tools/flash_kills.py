@@ -2,10 +2,8 @@
 
     python tools/flash_kills.py [--board unix|rp2040] [--kills 20] [--seed 1] [--uf2 FILE]
 
-unix: a blank board for each kill; the command is killed, then run again to its end. rp2040: one
-blank emulated Pico; killed so often in a row, then run to its end: each run goes on where the one
-before was killed, since a whole run takes minutes there. Ends with one line of figures; exit 1
-when a repeat failed.
+A blank board for each kill; the command is killed, then run again to its end, which is the passed
+self-test. Ends with one line of figures; exit 1 when a repeat failed.
 """
 
 import argparse
@@ -16,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -78,20 +77,6 @@ def unix_board(folder: Path) -> Iterator[str]:
         bus.close()
 
 
-def on_unix(rig: KillRig, kills: int) -> None:
-    """A blank board for each kill."""
-    with unix_board(rig.folder / "first") as port:
-        rig.failed += not rig.flash(port)  # fills the cache
-    with unix_board(rig.folder / "second") as port:
-        begin = time.monotonic()
-        rig.failed += not rig.flash(port)
-        longest_s = time.monotonic() - begin
-    while rig.killed < kills and not rig.failed:
-        number = rig.killed + rig.ended_before
-        with unix_board(rig.folder / f"board{number}") as port:
-            longest_s = rig.trial(port, longest_s)  # the machine's load changes
-
-
 @contextmanager
 def blank_pico(folder: Path, image: Path) -> Iterator[Any]:
     """An emulated Pico whose storage is blank, behind a pty; `.path`: its port."""
@@ -104,12 +89,26 @@ def blank_pico(folder: Path, image: Path) -> Iterator[Any]:
     board.close()
 
 
-def on_rp2040(rig: KillRig, kills: int, image: Path, longest_s: float) -> None:
-    """One blank board, killed again and again."""
-    with blank_pico(rig.folder, image) as port:
-        for _ in range(kills):
-            rig.flash(port.path, rig.random.uniform(0.0, longest_s))
-        rig.failed += not rig.flash(port.path)
+@contextmanager
+def rp2040_board(folder: Path, image: Path) -> Iterator[str]:
+    """A blank emulated Pico; its port."""
+    with blank_pico(folder, image) as port:
+        yield port.path
+
+
+def campaign(rig: KillRig, kills: int, blank: Callable[[Path], Any]) -> None:
+    """A blank board for each kill. blank: makes one in a folder, and gives its port."""
+    with blank(rig.folder / "first") as port:
+        rig.failed += not rig.flash(port)  # fills the cache
+    with blank(rig.folder / "second") as port:
+        begin = time.monotonic()
+        rig.failed += not rig.flash(port)
+        longest_s = time.monotonic() - begin
+    while rig.killed < kills and not rig.failed:
+        number = rig.killed + rig.ended_before
+        with blank(rig.folder / f"board{number}") as port:
+            longest_s = rig.trial(port, longest_s)  # the machine's load changes
+            print(f"{rig.killed} of {kills} killed, repeat {longest_s:.1f} s", file=sys.stderr)
 
 
 def main() -> int:
@@ -118,18 +117,17 @@ def main() -> int:
     parser.add_argument("--board", choices=["unix", "rp2040"], default="unix")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--longest", type=float, default=60.0, help="s until a kill, at most")
     parser.add_argument("--uf2", type=Path, default=os.environ.get("CLSBENCH_UF2"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="clsbench-kills-") as folder:
         rig = KillRig(Path(folder), options.seed)
         begin = time.monotonic()
         if options.board == "unix":
-            on_unix(rig, options.kills)
+            campaign(rig, options.kills, unix_board)
         elif options.uf2 is None:
             parser.error("--uf2 FILE, or CLSBENCH_UF2, is needed")
         else:
-            on_rp2040(rig, options.kills, options.uf2, options.longest)
+            campaign(rig, options.kills, partial(rp2040_board, image=options.uf2))
         print(
             f"flash_kills {options.board} seed {options.seed}: {rig.killed} killed, "
             f"{rig.ended_before} had ended before, {rig.failed} repeats failed, "

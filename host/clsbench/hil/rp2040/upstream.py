@@ -4,11 +4,13 @@ Measured with rp2040py 0.3.6. Each entry of DEFECTS has a probe that tries the b
 where a newer rp2040py has it right, its own code stays and ours drops away.
 """
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from rp2040py.gpio_pin import FUNCTION_SIO, GPIOPinState
+from rp2040py.peripherals.peripheral import UnimplementedPeripheral
 from rp2040py.peripherals.ssi import CMD_READ_STATUS_1, CMD_SECTOR_ERASE, CMD_WRITE_ENABLE, RPSSI
 from rp2040py.peripherals.uart import RPUART
 from rp2040py.rp2040 import RP2040
@@ -31,6 +33,8 @@ _PIO_CTRL, _PIO_PROGRAM, _JUMP_X_DOWN = 0x000, 0x048, 0x0040
 _FP = 256  # rp2040py counts PIO cycles in fractions
 _NEVER = 1 << 60
 _CYCLE_NS = 8.0
+_ROSC, _RANDOMBIT = 0x40060000, 0x1C
+_noise = random.Random(0x40060000)
 
 
 @dataclass(frozen=True)
@@ -240,6 +244,25 @@ def _pace_pio(chip: Any, _cdc: USBCDC) -> None:
         chip.peripherals[address] = PacedPio(pio, chip.clock)
 
 
+# -- the ring oscillator's random bit
+
+
+def _random_bit_is_always_the_same() -> bool:
+    chip = RP2040()
+    return len({chip.read_uint32(_ROSC + _RANDOMBIT) & 1 for _ in range(64)}) == 1
+
+
+class NoisyOscillator(UnimplementedPeripheral):
+    """RANDOMBIT is random, and the same from run to run. A device's os.urandom is made of it."""
+
+    def read_uint32(self, offset: int) -> int:
+        return _noise.getrandbits(1) if offset == _RANDOMBIT else super().read_uint32(offset)
+
+
+def _make_noise(chip: Any, _cdc: USBCDC) -> None:
+    chip.find_peripheral(_ROSC).__class__ = NoisyOscillator
+
+
 DEFECTS = (
     Defect(
         "console: idle transfers are answered",
@@ -265,6 +288,12 @@ DEFECTS = (
         f"{RPSIO.__module__}: GPIO_IN knows applied levels only, Pin.value() of an output is 0",
         _outputs_read_as_low,
         _see_outputs,
+    ),
+    Defect(
+        "ROSC: RANDOMBIT stands still",
+        f"{UnimplementedPeripheral.__module__}: every read is the same, so os.urandom is",
+        _random_bit_is_always_the_same,
+        _make_noise,
     ),
     Defect(
         "PIO: stands still in idle time",
