@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from clsbench.clock import BenchClock
+from clsbench.errors import BadInput
 
 LANES = ("GWA", "aEMT", "SMGW", "DICAMM", "meter", "load", "operator")
 KINDS = ("message", "record", "state", "fault", "check")
@@ -99,5 +100,12 @@ class EventReader:
 
 
 def read_events(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
-    """All events of a finished log, in order of time."""
-    yield from sorted(EventReader(path).poll(), key=lambda event: event["t_ns"])
+    """All events of a finished log, in order of time. Raises BadInput where it is none."""
+    try:
+        found = sorted(EventReader(path).poll(), key=lambda event: event["t_ns"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"event log {path}: a line is no event of the log ({error!r}); each must be one"
+            " JSON object with t_ns"
+        ) from error
+    yield from found

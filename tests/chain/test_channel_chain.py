@@ -4,12 +4,21 @@ import asyncio
 import ssl
 
 import pytest
-from chains import Run, running, until
+from chains import Run, events, running, until
 
+from clsbench import steps
 from clsbench.bench import channel
 from clsbench.bench.chain import ChainOptions
 from clsbench.net.tls import han_client
 from dicamm.link import channel as device
+
+
+def seven_steps(run: Run, uuid: str) -> tuple[list[int], list[int]]:
+    """Numbers of a transaction's own steps, and of those that had opened its channel before."""
+    found = steps.steps_of(events(run.chain))[uuid]
+    assert all(step["ok"] for step in found)
+    own = [step["detail"]["step"] for step in found if steps.EARLIER not in step]
+    return own, [step["detail"]["step"] for step in found if steps.EARLIER in step]
 
 
 async def closed_channel(run: Run) -> dict:
@@ -20,7 +29,8 @@ async def closed_channel(run: Run) -> dict:
 async def test_a_box_reaches_its_aemt_by_socks_tls(tmp_path):
     async with running(tmp_path, ChainOptions(channel="cls")) as run:
         await until(lambda: run.told("cls-channel"), 90)  # a refused box waits up to 60 s
-        await run.transaction()
+        uuid = await run.transaction()
+        assert seven_steps(run, uuid) == ([1, 2, 7, 1, 2, 7], [4, 5, 6, 4, 5, 6])
         await run.delivered()
         await run.gateway_gapless()
         status = await run.ready()
@@ -50,7 +60,10 @@ async def the_gateway_comes_back_without_its_profile(run: Run) -> None:
 async def test_the_aemt_has_the_gateway_open_both_sides(tmp_path):
     async with running(tmp_path, ChainOptions(channel="emt")) as run:
         assert not run.told("proxy.asked")
-        await run.transaction()
+        uuid = await run.transaction()
+        own, earlier = seven_steps(run, uuid)
+        assert own == [1, 2, 3, 4, 5, 5, 6, 7, 1, 2, 7]  # TLS to market participant and box
+        assert earlier == [3, 4, 5, 6]  # the end finds the channel standing
         seven = ("gwa.order.proxy", "proxy.asked", "proxy.wan", "proxy.box", "proxy.open")
         assert all(len(run.told(name)) == 1 for name in seven)
         await only_the_gateway_is_served(run)

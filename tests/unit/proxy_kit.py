@@ -38,6 +38,10 @@ class Told:
     def __init__(self):
         self.names = []
         self.log = []
+        self.steps = []
+
+    def step(self, number, lane_from, lane_to, uuid, *, ok=True, **detail):
+        self.steps.append((number, uuid, ok, detail))
 
     def event(self, lane_from, lane_to, kind, name, **more):
         self.names.append((name, more.get("ok", True), more.get("detail") or {}))

@@ -51,8 +51,8 @@ class Emt:
         upto = missing[0] - 1 if missing else newest
         return Holding(upto, [(n, n) for n in missing], newest)
 
-    async def order(self, smgw_id, proxy):
-        self.orders.append((smgw_id, proxy))
+    async def order(self, smgw_id, proxy, uuid):
+        self.orders.append((smgw_id, proxy, uuid))
         if self.refuse_order is not None:
             raise self.refuse_order
 
@@ -242,13 +242,13 @@ async def test_a_box_that_does_not_answer_or_leaves_is_silent():
 
 async def test_where_there_is_no_channel_it_is_ordered_once_for_all_who_wait():
     async with emt() as made:
-        waiting = [asyncio.create_task(made.channels.session(BOX, 5)) for _ in range(3)]
+        waiting = [asyncio.create_task(made.channels.session(BOX, 5, "u")) for _ in range(3)]
         await asyncio.sleep(0.02)
         box = await made.connect()
         await box.open()
         await box.prove()
         assert len({id(await session) for session in waiting}) == 1
-        assert made.orders == [(SMGW, "p")]
+        assert made.orders == [(SMGW, "p", "u")]
 
 
 async def test_an_order_refused_is_final_and_no_channel_is_silence():

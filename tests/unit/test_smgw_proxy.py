@@ -7,6 +7,7 @@ import pytest
 from proxy_kit import ADMINISTRATOR, CLS, EMT, OTHER, SMGW, Sink, bench, listening_box, pki, until
 from tls_kit import HOST
 
+from clsbench import steps
 from clsbench.errors import BadInput
 from clsbench.net import socks_tls as socks
 from clsbench.net.socks_tls_io import SocksRefused, open_socks_tls
@@ -37,6 +38,12 @@ async def test_a_box_reaches_its_market_participant_by_server_name(pki):
             "proxy.closed",
         ]
         assert [event for event, _ in b.told.log] == ["proxy.open", "proxy.closed"]
+        assert [step[:3] for step in b.told.steps] == [
+            (steps.RIGHTS, None, True),
+            (steps.TLS, None, True),
+            (steps.PROXY, None, True),
+        ]
+        assert {step[3]["opened_by"] for step in b.told.steps} == {"cls"}
         assert b.engine.states() == []
 
 
@@ -143,7 +150,13 @@ async def test_a_channel_is_cut_when_its_profile_changes_and_at_the_session_limi
 async def test_a_connect_of_the_administrator_opens_both_sides(pki):
     async with bench(pki) as b, listening_box(b) as seen:
         b.make = Sink
-        await b.engine.connect(ADMINISTRATOR, Target(emt=EMT, proxy="p"))
+        await b.engine.connect(ADMINISTRATOR, Target(emt=EMT, proxy="p"), "uuid")
+        assert [step[:3] for step in b.told.steps] == [
+            (steps.RIGHTS, "uuid", True),
+            (steps.TLS, "uuid", True),  # to the market participant, and to the box
+            (steps.TLS, "uuid", True),
+            (steps.PROXY, "uuid", True),
+        ]
         await b.made[0].until(6)  # the box's greeting, which nobody read before both were there
         assert seen == [f"{SMGW.lower()}.smgw"]
         b.made[0].transport.write(b"y" * 500)
@@ -169,6 +182,8 @@ async def test_a_connect_that_no_profile_allows_is_refused(pki, target, status):
         with pytest.raises(NoChannel) as no:
             await b.engine.connect(ADMINISTRATOR, target)
         assert no.value.http_status == status and len(b.told.of("proxy.refused")) == 1
+        ((number, _, ok, detail),) = b.told.steps
+        assert (number, ok, detail["reason"]) == (steps.RIGHTS, False, str(no.value))
 
 
 async def test_a_box_with_another_certificate_is_not_spoken_to(pki):
@@ -225,3 +240,15 @@ async def test_proxy_profiles_that_contradict_each_other_are_refused(pki):
         for opened_by in ("emt", "smgw"):
             with pytest.raises(BadInput, match="needs cls_peer"):
                 b.profiles(replace(b.proxy, opened_by=opened_by))
+
+
+async def test_a_passive_participant_gets_no_channel_and_loses_the_one_that_stands(pki):
+    async with bench(pki) as b:
+        heard = Sink()
+        await open_socks_tls(HOST, b.port, b.client(), "emt.flexmarkt", heard)
+        b.adopt(b.profiles(b.proxy, external_events=False))
+        b.engine.look()
+        await heard.ended.wait()
+        assert "is passive" in b.told.of("proxy.closed")[0]["reason"]
+        assert await reply_to(b, "emt.flexmarkt") == 2
+        assert "is passive" in b.told.of("proxy.refused")[0]["reason"]

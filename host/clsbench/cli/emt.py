@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from clsbench.cli.board_text import code_text
 from clsbench.cli.emt_ask import ask, json_option, socket_option
 from clsbench.cli.emt_show import COMMANDS
 from clsbench.emt.config import EmtConfig
@@ -127,9 +128,10 @@ def _tell(what: str, answer: dict[str, Any], as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(answer))
     else:
-        verdict = "done" if answer["code"] == 0 else f"refused with code {answer['code']}"
+        code, words = answer["code"], answer["text"]
+        verdict = f"done {words}" if code == 0 else f"refused: {code_text(code, words)}"
         click.echo(
-            f"{what} {answer['uuid']}: {verdict} {answer['text']}".rstrip()
+            f"{what} {answer['uuid']}: {verdict}".rstrip()
             + f" (record {answer['seq']}, {answer['latency_ms']:.0f} ms)"
         )
     return 0 if answer["code"] == 0 else 1

@@ -10,6 +10,7 @@ from clsbench.cli.emt_ask import ask, json_option, socket_option
 from clsbench.clock import iso
 from clsbench.errors import BadInput
 
+_TAF = click.Choice([f"taf{number}" for number in (1, 2, 6, 7, 9, 10, 14, 16)])
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -17,7 +18,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @socket_option
 @click.option("--device", is_flag=True, help="Sealed device records instead of the gateway's.")
 @click.option("--uuid", help="Of this transaction only.")
-@click.option("--type", "kind", help="Only taf7, taf9, taf10, taf14, taf16, ...")
+@click.option("--type", "kind", type=_TAF, metavar="TAF", help="Only taf7, taf9, taf10, ...")
 @click.option("--count", type=click.IntRange(1), help="The newest N.")
 @json_option
 def records(
@@ -56,7 +57,10 @@ def transactions(socket: str, uuid: str | None, as_json: bool) -> int:
         return await emt.commands(), await emt.records(), await emt.device_records()
 
     found = transactions(*ask(socket, everything))
-    found = [one for one in found if uuid in (None, one["uuid"])]
+    if uuid is not None:
+        found = [one for one in found if one["uuid"] == uuid.lower()]
+        if not found:
+            raise BadInput(f"uuid {uuid}: no transaction of this EMT")
     if as_json:
         click.echo(json.dumps({"transactions": found}))
     else:
@@ -112,26 +116,30 @@ def verify(config: Path, running: bool, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("events", type=_FILE)
+@click.argument("events", type=_FILE, nargs=-1, required=True)
 @click.option("--uuid", help="This transaction only.")
 @json_option
-def steps(events: Path, uuid: str | None, as_json: bool) -> None:
-    """The seven steps of each switching in the event log EVENTS."""
-    from clsbench.eventlog import read_events
-    from clsbench.steps import steps_of
+def steps(events: tuple[Path, ...], uuid: str | None, as_json: bool) -> None:
+    """The seven steps of each switching in the event logs EVENTS.
 
-    found = {
-        key: told for key, told in steps_of(read_events(events)).items() if uuid in (None, key)
-    }
-    if uuid is not None and not found:
-        raise BadInput(f"{events}: no step of {uuid} in it")
+    Give the logs of aEMT, GWA and gateway where each has one of its own. Where the channel stood
+    already, the steps that had opened it are shown as "earlier".
+    """
+    from clsbench.eventlog import read_events
+    from clsbench.steps import EARLIER, steps_of
+
+    told = steps_of(event for path in events for event in read_events(path))
+    wanted = None if uuid is None else uuid.lower()
+    found = {key: its for key, its in told.items() if wanted in (None, key)}
+    if wanted is not None and not found:
+        raise BadInput(f"{', '.join(map(str, events))}: no step of {uuid}; known: {len(told)}")
     if as_json:
         click.echo(json.dumps(found))
         return
     rows = []
-    for key, told in found.items():
-        first = told[0]["t_ns"]
-        for step in told:
+    for key, its in found.items():
+        first = its[0]["t_ns"]
+        for step in its:
             detail = step["detail"]
             rows.append(
                 (
@@ -139,7 +147,7 @@ def steps(events: Path, uuid: str | None, as_json: bool) -> None:
                     detail["step"],
                     detail["what"],
                     f"{step['lane_from']} > {step['lane_to']}",
-                    f"{(step['t_ns'] - first) / 1e6:.0f} ms",
+                    "earlier" if EARLIER in step else f"{(step['t_ns'] - first) / 1e6:.0f} ms",
                     "ok" if step["ok"] else "no",
                     _more(detail),
                 )
@@ -158,6 +166,7 @@ def status(socket: str, as_json: bool) -> None:
         return
     kind = "pEMT" if found["role"] == "passive" else "aEMT"
     click.echo(f"{kind} {found['name']}: channels {', '.join(found['channels']) or 'none'}")
+    click.echo(f"  CLS channels: {', '.join(found['cls_channels']) or 'none'}")
     for name, number in found["stored"].items():
         click.echo(f"  {name}: {number}")
 
@@ -186,7 +195,12 @@ def _lost(one: dict[str, Any]) -> bool:
 
 def _more(detail: dict[str, Any]) -> str:
     shown = ("step", "what")
-    return ", ".join(f"{key} {detail[key]}" for key in detail if key not in shown and detail[key])
+    known = ((key, detail[key]) for key in detail if key not in shown)
+    return ", ".join(f"{key} {_plainly(told)}" for key, told in known if told not in (None, ""))
+
+
+def _plainly(told: Any) -> str:
+    return {True: "yes", False: "no"}[told] if isinstance(told, bool) else str(told)
 
 
 def _time(at_ms: int | None) -> str:

@@ -25,7 +25,7 @@ ORDER_WITHIN_S = 10.0
 log = logging.getLogger("clsbench.emt.cls")
 
 TakeRecords = Callable[[KnownCls, list[bytes]], Holding]
-Order = Callable[[str, str], Awaitable[None]]  # (smgw_id, proxy profile)
+Order = Callable[[str, str, str | None], Awaitable[None]]  # smgw_id, proxy profile, uuid
 
 
 class ClsChannels:
@@ -61,12 +61,19 @@ class ClsChannels:
 
         return asyncio.StreamReaderProtocol(reader, connected)
 
-    async def session(self, cls_id: str, within_s: float) -> ClsSession:
-        """The channel of a box, ordered or waited for where there is none. Raises PeerSilent,
-        PeerRefused where the GWA or the gateway says no for good."""
+    def orders(self, cls_id: str) -> bool:
+        """Whether the channel of a box is ordered at the GWA where there is none."""
+        return bool(self._known[cls_id].entry.proxy)
+
+    async def session(self, cls_id: str, within_s: float, uuid: str | None = None) -> ClsSession:
+        """The channel of a box, ordered or waited for where there is none.
+
+        uuid: of the switching that needs it. Raises PeerSilent, PeerRefused where the GWA or the
+        gateway says no for good.
+        """
         if (found := self._get(cls_id)) is not None:
             return found
-        await self._order_once(self._known[cls_id])
+        await self._order_once(self._known[cls_id], uuid)
         try:
             async with asyncio.timeout(within_s), self._arrived:
                 await self._arrived.wait_for(lambda: self._get(cls_id) is not None)
@@ -90,14 +97,14 @@ class ClsChannels:
         session = self._sessions.get(cls_id)
         return None if session is None or session.closed else session
 
-    async def _order_once(self, known: KnownCls) -> None:
+    async def _order_once(self, known: KnownCls, uuid: str | None) -> None:
         """Asks for the proxy, for all who wait for this box together."""
         entry = known.entry
         if not entry.proxy:
             return  # the box or its gateway opens the channel
         task = self._ordering.get(entry.cls_id)
         if task is None:
-            task = asyncio.ensure_future(self._order(entry.smgw_id, entry.proxy))
+            task = asyncio.ensure_future(self._order(entry.smgw_id, entry.proxy, uuid))
             self._ordering[entry.cls_id] = task
             task.add_done_callback(lambda _: self._ordering.pop(entry.cls_id, None))
         await asyncio.shield(task)

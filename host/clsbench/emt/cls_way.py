@@ -21,9 +21,19 @@ class ChannelWay:
         self._channels = channels
         self._cls_id = cls_id
 
-    async def ready(self, within_s: float) -> ClsSession:
-        """The channel that `send` takes. Raises PeerSilent, PeerRefused."""
-        return await self._channels.session(self._cls_id, within_s)
+    @property
+    def ordered(self) -> bool:
+        """Whether the GWA is asked for a channel; else box or gateway open it."""
+        return self._channels.orders(self._cls_id)
+
+    def stands(self) -> bool:
+        """Whether there is a channel now."""
+        return self._cls_id in self._channels.names()
+
+    async def ready(self, within_s: float, uuid: str | None = None) -> ClsSession:
+        """The channel that `send` takes. uuid: of the switching that needs it. Raises PeerSilent,
+        PeerRefused."""
+        return await self._channels.session(self._cls_id, within_s, uuid)
 
     async def send(self, session: ClsSession, row: dict[str, Any], within_s: float) -> HttpAnswer:
         """Sends the command of a row. Raises PeerSilent."""

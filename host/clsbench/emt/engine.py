@@ -47,7 +47,8 @@ class CommandEngine:
     """Sends commands and keeps their outcomes.
 
     order_channel(smgw_id, uuid): asks the GWA for Connect; raises PeerRefused or PeerSilent.
-    ways: by CLS-ID, of boxes whose commands go over their own channel.
+    ways: by CLS-ID, of boxes whose commands go over their own channel. emt_id: whose commands
+    they are, for the steps in the event log.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class CommandEngine:
         clock: BenchClock,
         deadline_s: float = DEADLINE_S,
         ways: Mapping[str, ChannelWay] | None = None,
+        emt_id: str = "",
     ):
         self._store = store
         self._channels = channels
@@ -67,6 +69,7 @@ class CommandEngine:
         self._clock = clock
         self._deadline_s = deadline_s
         self._ways = ways or {}
+        self._emt_id = emt_id
         self._running: dict[tuple[str, str], asyncio.Task[Outcome]] = {}
         for row in store.commands():
             if row["state"] == PENDING:
@@ -190,14 +193,7 @@ class CommandEngine:
         """One sending; orders the channel first where there is none."""
         way = self._ways.get(row["cls_id"])
         if way is not None and not row["action"].startswith(EVENT):
-            self._step(steps.CHANNEL, "aEMT", "aEMT", row, via="channel")
-            session = await way.ready(min(CHANNEL_WAIT_S, left_s))
-            self._count_sending(row)
-            answer = await way.send(session, row, min(BOX_ANSWER_S, left_s))
-            told = answer.json()
-            ok = told["code"] == 0
-            self._step(steps.SWITCHED, "DICAMM", "aEMT", row, ok=ok, seq=told["seq"])
-            return answer
+            return await self._over_its_channel(way, row, left_s)
         smgw_id = row["smgw_id"]
         stands = self._channels.get(smgw_id) is not None
         self._step(steps.CHANNEL, "aEMT", "aEMT", row, smgw_id=smgw_id, stands=stands)
@@ -206,6 +202,29 @@ class CommandEngine:
         path, body = request_of(row)
         timeout_s = min(COMMAND_ANSWER_S, left_s)
         return await channel.request("POST", path, json=body, timeout_s=timeout_s)
+
+    async def _over_its_channel(
+        self, way: ChannelWay, row: dict[str, Any], left_s: float
+    ) -> HttpAnswer:
+        where = {"via": steps.BY_CHANNEL, "cls_id": row["cls_id"]}
+        stands = way.stands()
+        self._step(steps.CHANNEL, "aEMT", "aEMT", row, stands=stands, **where)
+        asks = way.ordered and not stands
+        if asks:
+            self._step(steps.REQUESTED, "aEMT", "GWA", row, **where)
+        try:
+            session = await way.ready(min(CHANNEL_WAIT_S, left_s), row["uuid"])
+        except (PeerRefused, PeerSilent) as error:
+            if asks:
+                told = where | {"reason": str(error)}
+                self._step(steps.REQUESTED, "GWA", "aEMT", row, ok=False, **told)
+            raise
+        self._count_sending(row)
+        answer = await way.send(session, row, min(BOX_ANSWER_S, left_s))
+        told = where | answer.json()
+        ok = told["code"] == 0
+        self._step(steps.SWITCHED, "DICAMM", "aEMT", row, ok=ok, **told)
+        return answer
 
     def _count_sending(self, row: dict[str, Any]) -> None:
         self._tell(row, "switch.command", True, {"cls_id": row["cls_id"], "id": row["id"]})
@@ -257,7 +276,9 @@ class CommandEngine:
         ok: bool = True,
         **detail: Any,
     ) -> None:
-        told = {"action": row["action"], **detail}
+        if row["action"].startswith(EVENT):
+            return  # nothing is switched
+        told = {"action": row["action"], "emt_id": self._emt_id, **detail}
         steps.tell_step(self._events, number, lane_from, lane_to, row["uuid"], ok=ok, **told)
 
     def _close_orphan(self, row: dict[str, Any]) -> None:

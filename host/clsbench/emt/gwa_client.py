@@ -25,9 +25,9 @@ class Gwas:
         """As `GwaClient.connect`."""
         await self._of(smgw_id).connect(smgw_id, uuid)
 
-    async def open_proxy(self, smgw_id: str, proxy: str) -> None:
+    async def open_proxy(self, smgw_id: str, proxy: str, uuid: str | None = None) -> None:
         """As `GwaClient.open_proxy`."""
-        await self._of(smgw_id).open_proxy(smgw_id, proxy)
+        await self._of(smgw_id).open_proxy(smgw_id, proxy, uuid)
 
     def _of(self, smgw_id: str) -> "GwaClient":
         gwa = self._config.gwa_of(smgw_id)
@@ -64,9 +64,11 @@ class GwaClient:
         if answer.status != 200:
             raise PeerRefused(f"GWA {self._gwa.name} answered {answer.status}")
 
-    async def open_proxy(self, smgw_id: str, proxy: str) -> None:
-        """Orders a CLS channel by its proxy profile; it stands on return. Errors as `connect`."""
-        answer = await self._post("/gwa/v1/proxy", smgw_id, proxy=proxy)
+    async def open_proxy(self, smgw_id: str, proxy: str, uuid: str | None = None) -> None:
+        """Orders a CLS channel by its proxy profile; it stands on return. uuid, errors: as
+        `connect`."""
+        more = {"uuid": uuid} if uuid else {}
+        answer = await self._post("/gwa/v1/proxy", smgw_id, proxy=proxy, **more)
         if answer.status != 200:
             kind = PeerSilent if answer.status in NOT_NOW else PeerRefused
             raise kind(f"GWA {self._gwa.name} answered {answer.status}: {answer.error_text()}")

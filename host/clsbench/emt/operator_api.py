@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from clsbench.emt.cls_channel import ClsChannels
 from clsbench.emt.config import ClsEntry, EmtConfig
 from clsbench.emt.engine import CommandEngine
 from clsbench.emt.store import Conflict, EmtStore
@@ -27,12 +28,18 @@ class OperatorApi:
     """Serves one socket file; `start` makes it, `stop` removes it."""
 
     def __init__(
-        self, config: EmtConfig, store: EmtStore, engine: CommandEngine, channels: OpenStreams
+        self,
+        config: EmtConfig,
+        store: EmtStore,
+        engine: CommandEngine,
+        channels: OpenStreams,
+        cls_channels: ClsChannels,
     ):
         self._config = config
         self._store = store
         self._engine = engine
         self._channels = channels
+        self._cls_channels = cls_channels
         routes = [
             web.post("/switch", self._switch),
             web.post("/event", self._event),
@@ -91,6 +98,7 @@ class OperatorApi:
             "name": self._config.emt.name,
             "role": "passive" if self._config.passive else "active",
             "channels": self._channels.names(),
+            "cls_channels": self._cls_channels.names(),
             "stored": self._store.counts(),
             "cls": [entry.cls_id for entry in self._config.cls],
         }

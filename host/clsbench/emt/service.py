@@ -55,9 +55,15 @@ class EmtService:
             if entry.via == "channel"
         }
         self._engine = CommandEngine(
-            self._store, self._channels, gwa.connect, self._events, clock, ways=ways
+            self._store,
+            self._channels,
+            gwa.connect,
+            self._events,
+            clock,
+            ways=ways,
+            emt_id=config.emt.name,
         )
-        self._operator = OperatorApi(config, self._store, self._engine, self._channels)
+        self._operator = OperatorApi(config, self._store, self._engine, self._channels, self._cls)
         self._delivery = PeerHttpServer(delivery.handle, delivery.no_http)
         self._channel_port = TlsListener(
             self._tls.server(config.channel.sni), self._accept_channel, self._refused("channel")

@@ -137,7 +137,7 @@ class GwaService:
             return self._refuse(peer, 422, str(error))
         uuid = content.pop("uuid", None)
         if request.path == ORDER_PATH:
-            return await self._order_proxy(peer, **content)
+            return await self._order_proxy(peer, uuid=uuid, **content)
         return await self._order(peer, request.path, content["smgw_id"], content["emt_id"], uuid)
 
     async def _order(
@@ -157,11 +157,11 @@ class GwaService:
         return web.json_response({"state": "open" if path == CONNECT else "closed"})
 
     async def _order_proxy(
-        self, peer: Peer, smgw_id: str, emt_id: str, proxy: str
+        self, peer: Peer, smgw_id: str, emt_id: str, proxy: str, uuid: str | None
     ) -> web.Response:
         if emt_id != peer.name:
             return self._refuse(peer, 403, f"{peer.cn} may not order for EMT {emt_id}")
-        verdict = await self._proxies.connect(smgw_id, emt_id, proxy)
+        verdict = await self._proxies.connect(smgw_id, emt_id, proxy, uuid)
         if verdict.status != 200:
             return self._refuse(peer, verdict.status, verdict.reason)
         return web.json_response({"state": "open"})

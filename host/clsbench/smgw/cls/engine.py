@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from clsbench import steps
 from clsbench.smgw.cls.legs import LegFailed, Legs
 from clsbench.smgw.cls.relay import Relay
 from clsbench.smgw.core import rights
@@ -53,6 +54,7 @@ class Channel:
     cls: ClsProfile
     emt: EmtProfile
     since_s: float
+    uuid: str | None  # of the switching it is opened for
     relay: Relay = field(init=False)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     is_open: bool = False
@@ -88,14 +90,17 @@ class ProxyEngine:
         self._numbers = itertools.count(1)
         self._channels: dict[int, Channel] = {}
 
-    def admit(self, caller: Caller, target: Target) -> Channel:
-        """A channel to be opened. Raises NoChannel, which is told."""
+    def admit(self, caller: Caller, target: Target, uuid: str | None = None) -> Channel:
+        """A channel to be opened. uuid: of the switching that needs it. Raises NoChannel, which is
+        told."""
         lane = LANE_OF_ROLE[caller.role]
         asked = {"subject": caller.name, "proxy": target.proxy}
         self._journal.event(lane, SMGW, "message", "proxy.asked", detail=asked)
         verdict = self._rights.decide(caller, rights.OPEN_PROXY, target)
         if isinstance(verdict, Refusal):
             self._journal.refused(lane, "proxy.refused", caller.name, verdict.reason, detail=asked)
+            told = {"via": steps.BY_CHANNEL, **asked, "reason": verdict.reason}
+            self._journal.step(steps.RIGHTS, lane, SMGW, uuid, ok=False, **told)
             raise NoChannel(verdict.reason, verdict.http_status, profile=False)
         proxy, cls, emt = verdict.proxy, verdict.cls, verdict.emt
         assert proxy is not None and cls is not None and emt is not None
@@ -105,10 +110,11 @@ class ProxyEngine:
             self._journal.refused(lane, "proxy.refused", caller.name, reason, detail=asked)
             raise NoChannel(reason, 503)
         channel = Channel(
-            next(self._numbers), caller, target, verdict, proxy, cls, emt, self._now_s()
+            next(self._numbers), caller, target, verdict, proxy, cls, emt, self._now_s(), uuid
         )
         channel.relay = Relay(lambda reason: self._ended(channel, reason))
         self._channels[channel.number] = channel
+        self._step(channel, steps.RIGHTS, lane, SMGW)
         return channel
 
     async def open_wan(self, channel: Channel) -> None:
@@ -126,15 +132,16 @@ class ProxyEngine:
         channel.is_open = True
         detail = channel.detail()
         self._journal.event(SMGW, SMGW, "state", "proxy.open", detail=detail)
+        self._step(channel, steps.PROXY, SMGW, "DICAMM")
         between = f"channel {channel.number} between {channel.cls.cls_id} and {channel.emt.name}"
         self._journal.system("proxy.open", channel.proxy.name, between)
 
-    async def connect(self, caller: Caller, target: Target) -> Channel:
+    async def connect(self, caller: Caller, target: Target, uuid: str | None = None) -> Channel:
         """A channel whose two sides the gateway opens; it replaces its forerunner.
 
-        Raises NoChannel.
+        uuid: of the switching that needs it. Raises NoChannel.
         """
-        channel = self.admit(caller, target)
+        channel = self.admit(caller, target, uuid)
         for other in list(self._channels.values()):
             if other is not channel and other.proxy.name == channel.proxy.name:
                 other.relay.close("replaced")
@@ -190,11 +197,17 @@ class ProxyEngine:
                 SMGW, lane, "fault", name, ok=False, detail=detail | {"reason": str(failed)}
             )
             self._journal.system(name, channel.proxy.name, str(failed), WARNING, FAILURE)
+            self._step(channel, steps.TLS, SMGW, lane, ok=False, reason=str(failed))
             channel.relay.close(str(failed))
             raise NoChannel(str(failed), 504 if failed.timed_out else 502, failed.timed_out) from (
                 failed
             )
         self._journal.event(SMGW, lane, "state", name, detail=detail)
+        self._step(channel, steps.TLS, SMGW, lane)
+
+    def _step(self, channel: Channel, number: int, lane: str, to: str, **more: Any) -> None:
+        told = {"via": steps.BY_CHANNEL, **channel.detail(), **more}
+        self._journal.step(number, lane, to, channel.uuid, **told)
 
     def _ended(self, channel: Channel, reason: str) -> None:
         self._channels.pop(channel.number, None)

@@ -1,13 +1,13 @@
 """The administrator's Connect of a proxy profile: POST /smgw/gwa/v1/fas/proxy.
 
-{"emt_id", "proxy"} -> 200 {"state": "open"}; 403, 404 where rights say no; 502 a side refused,
-504 it did not answer. The paths are this project's.
+{"emt_id", "proxy", "uuid"?} -> 200 {"state": "open"}; 403, 404 where rights say no; 502 a side
+refused, 504 it did not answer. The paths are this project's.
 """
 
 from aiohttp import web
 
 from clsbench.smgw.cls.engine import NoChannel, ProxyEngine
-from clsbench.smgw.core.fields import object_body, text_field
+from clsbench.smgw.core.fields import object_body, text_field, uuid_of_switching
 from clsbench.smgw.core.rights import Target
 from clsbench.smgw.rest import Call, Router
 
@@ -31,7 +31,8 @@ class ProxyResources:
         emt_id = text_field(body, "emt_id", MAX_NAME_BYTES)
         proxy = text_field(body, "proxy", MAX_NAME_BYTES)
         try:
-            channel = await self._engine.connect(call.peer, Target(emt=emt_id, proxy=proxy))
+            target = Target(emt=emt_id, proxy=proxy)
+            channel = await self._engine.connect(call.peer, target, uuid_of_switching(body))
         except NoChannel as no:  # told by the engine
             return web.json_response({"error": str(no)}, status=no.http_status)
         return web.json_response({"state": "open", "channel": channel.number})

@@ -49,3 +49,8 @@ def uuid_field(body: dict[str, Any], name: str) -> str:
     if known != value.lower():
         raise FieldError(f"{name}: expected a UUID as 8-4-4-4-12 hex digits")
     return known
+
+
+def uuid_of_switching(body: dict[str, Any]) -> str | None:
+    """Of the switching that an order is for, where it says so. Raises BadInput."""
+    return uuid_field(body, "uuid") if body.get("uuid") is not None else None

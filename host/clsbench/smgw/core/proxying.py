@@ -1,7 +1,8 @@
 """Which proxy profile lets a channel through the gateway be opened, and by whom.
 
 Pure; asked by `rights` alone. A channel needs its proxy profile in force, and with it the
-profiles of the box and of the market participant it leads to.
+profiles of the box and of the market participant it leads to. A passive participant has none:
+it commands nothing, on no way.
 Source: BSI Detailspezifikationen 2.0 (proxy profile: localServerName, wanPeerAddresses).
 """
 
@@ -46,6 +47,8 @@ def way_of(profiles: Profiles, proxy: ProxyProfile, opened_by: str, now_ms: int)
         return f"{where}: CLS profile of {proxy.cls_id} is not in force"
     if emt is None or not emt.validity.holds(now_ms):
         return f"{where}: EMT profile '{proxy.emt}' is not in force"
+    if not emt.external_events:
+        return f"{where}: EMT profile '{emt.name}' is passive (no external events): no channel"
     if cls.cls_id not in emt.cls_ids:
         return f"{where}: EMT profile '{emt.name}' does not list CLS {cls.cls_id}"
     return Way(proxy, cls, emt)

@@ -20,7 +20,7 @@ from clsbench.smgw.administered import read_order
 from clsbench.smgw.administration import Administration
 from clsbench.smgw.archive import Archive
 from clsbench.smgw.core import rights
-from clsbench.smgw.core.fields import object_body, text_field, uuid_field
+from clsbench.smgw.core.fields import object_body, text_field, uuid_of_switching
 from clsbench.smgw.core.logs import LEVELS
 from clsbench.smgw.core.profiles import EmtProfile
 from clsbench.smgw.core.rights import Rights, Target
@@ -79,21 +79,24 @@ class GwaResources(Resources):
 
     async def connect(self, call: Call) -> web.Response:
         """Opens the channel to a market participant and keeps it open."""
-        uuid = _uuid(object_body(call.json()))
+        body = object_body(call.json())
+        uuid = uuid_of_switching(body)
+        told = {"emt_id": body.get("emt_id"), "smgw_id": self._administration.smgw_id}
         try:
             emt = self._emt(call, rights.CONNECT)
         except HttpRefusal as no:
-            self.journal.step(steps.RIGHTS, "GWA", SMGW, uuid, ok=False, reason=str(no))
+            self.journal.step(steps.RIGHTS, "GWA", SMGW, uuid, ok=False, reason=str(no), **told)
             raise
-        self.journal.step(steps.RIGHTS, "GWA", SMGW, uuid, emt_id=emt.name)
+        self.journal.step(steps.RIGHTS, "GWA", SMGW, uuid, **told)
         self.journal.event("GWA", SMGW, "message", "connect", detail={"emt_id": emt.name})
         self.journal.system("connect", call.peer.name, f"channel to {emt.name} wanted")
         try:
             await self._channels.connect(emt, self._connect_s)
         except ChannelRefused as refused:
-            self.journal.step(steps.TLS, SMGW, "aEMT", uuid, ok=False, reason=str(refused))
+            no = {"reason": str(refused)}
+            self.journal.step(steps.TLS, SMGW, "aEMT", uuid, ok=False, **told, **no)
             raise HttpRefusal(502, str(refused)) from refused
-        self.journal.step(steps.TLS, SMGW, "aEMT", uuid, emt_id=emt.name)
+        self.journal.step(steps.TLS, SMGW, "aEMT", uuid, **told)
         return web.json_response({"state": "open"})
 
     async def disconnect(self, call: Call) -> web.Response:
@@ -209,8 +212,3 @@ class GwaResources(Resources):
 
 def _instant(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() else None
-
-
-def _uuid(body: dict[str, Any]) -> str | None:
-    """Of the switching that a Connect is for, where it says so."""
-    return uuid_field(body, "uuid") if body.get("uuid") is not None else None
