@@ -176,7 +176,7 @@ async def test_switch_records_and_status_from_the_command_line(pki, bench, smgw)
     assert code == 0 and UUID in out and "begin" in out
     smgw.answers = [(200, {"code": 12, "seq": 4, "text": "interlock"})]
     code, out, _ = await bench.ask("switch", *socket, CLS, "end", "--uuid", UUID)
-    assert code == 1 and "code 12 interlock" in out
+    assert code == 1 and "interlock (code 12 BAD_MESSAGE)" in out
     smgw.answers = [(403, {"error": "not in the profile"})]
     code, out, err = await bench.ask("switch", *socket, CLS, "begin")
     assert code == 1 and out == "" and "not in the profile" in err
