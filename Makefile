@@ -62,10 +62,9 @@ month: setup
 cms-mutations: setup
 	nice -n 19 .venv/bin/python -W ignore tools/cms_mutations.py $(ARGS)
 
-# one emulated board keeps one core busy: two of them share the suite
 hil: setup
 	.venv/bin/python -m pytest tests/hil $(addprefix --board ,$(or $(BOARD),unix)) \
-	  $(addprefix --uf2 ,$(UF2)) $(if $(filter rp2040,$(BOARD)),-n 2 --dist loadfile) $(ARGS)
+	  $(addprefix --uf2 ,$(UF2)) $(ARGS)
 
 load: setup
 	nice -n 10 .venv/bin/python tools/smgw_events.py

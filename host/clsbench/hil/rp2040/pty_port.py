@@ -11,10 +11,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from clsbench.hil.ptys import Pty, read_some, write_some
-from clsbench.hil.rp2040.board import Rp2040Board
+from clsbench.hil.rp2040.ports import Runner, Stream
 
 T = TypeVar("T")
 
@@ -24,10 +24,17 @@ BEHIND_S = 20.0  # so far behind the wall's clock (an emulator without its C cor
 _BACKLOG = 256 * 1024  # bytes that nobody reads
 
 
+class Board(Runner, Protocol):
+    """What is behind the port."""
+
+    @property
+    def console(self) -> Stream: ...
+
+
 class PtyPort:
     """path: the port, from the begin to `close`. The board must have been started."""
 
-    def __init__(self, board: Rp2040Board):
+    def __init__(self, board: Board):
         self._board = board
         self._pty = Pty()
         self.path = self._pty.path
