@@ -28,10 +28,10 @@ async def run_commands(
     """A fleet in `work`, commanded and broken; what was given, and what came of it."""
     chance = random.Random(seed)
     fleet = Fleet(work, boxes, chance, via)
+    storm = Storm(fleet, chance, commands, kills)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, storm.stop)
     try:
         await fleet.start()
-        storm = Storm(fleet, chance, commands, kills)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, storm.stop)
         course = await storm.run(_say)
         await settle(fleet)
         verdict = judge(fleet, course)
