@@ -1,8 +1,10 @@
 """The C core of the emulated RP2040 does with registers, flags, memory and cycles what rp2040py's
 own core does; where that one differs from ARM's manual, what the manual says."""
 
+import os
 import random
 import shutil
+import subprocess
 
 import pytest
 
@@ -12,7 +14,17 @@ from rp2040py.simulator import Simulator  # noqa: E402
 
 from clsbench.hil.rp2040.thumb import thumb_core  # noqa: E402
 
-pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+PROBE = "#include <stdint.h>\n#include <string.h>\nint probe(void) { return 0; }\n"
+
+
+def compiles():
+    """Whether there is a C compiler with its headers: then ours has to compile, too."""
+    compiler = shutil.which(os.environ.get("CC") or "cc")
+    command = [str(compiler), "-shared", "-fPIC", "-x", "c", "-", "-o", os.devnull]
+    return compiler is not None and not subprocess.run(command, input=PROBE.encode()).returncode
+
+
+pytestmark = pytest.mark.skipif(not compiles(), reason="no C compiler")
 
 SRAM = 0x20000000
 CODE, DATA, STACK = SRAM + 0x1000, SRAM + 0x8000, SRAM + 0x10000
