@@ -11,7 +11,7 @@ import sys
 import tomllib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -110,6 +110,10 @@ class Service(Protocol):
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_RANGES = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
+_SECRET = ("password", "ha1", "store")  # a database's address may have a password in it
+_MAX_SHOWN = 80  # characters of a value
+
 
 async def _wait(ended: asyncio.Event) -> None:
     await ended.wait()
@@ -129,18 +133,76 @@ def load_config(path: Path, model: type[Model]) -> Model:
     try:
         return model.model_validate(content, context={"folder": path.resolve().parent})
     except ValidationError as error:
-        lines = [f"{path}: {finding_text(dict(found))}" for found in error.errors()]
+        lines = [f"{path}: {finding_text(dict(found), model)}" for found in error.errors()]
         raise BadInput("\n  ".join(lines)) from error
 
 
-def finding_text(found: dict) -> str:
-    """A mistake as pydantic tells it, with the key and what to do about it."""
+def finding_text(found: dict, model: type[BaseModel] | None = None) -> str:
+    """A mistake as pydantic tells it, with the key, its value, what is allowed and what to do.
+
+    model: whose keys they are, for both ends of a range. A secret's value is not told.
+    """
     key = ".".join(str(part) for part in found["loc"]) or "(file)"
     if found["type"] == "extra_forbidden":
         return f"key {key} is not known: remove it or correct its spelling"
     if found["type"] == "missing":
         return f"key {key} is missing: add it"
-    return f"key {key}: {found['msg']}: correct its value"
+    value, wanted = _shown(found), rule_text(found)
+    if found["type"] in _RANGES and (allowed := _range_of(found["loc"], model)):
+        wanted = f"must be {allowed}"
+    return f"key {key}: {value}{wanted}: correct its value"
+
+
+def rule_text(found: dict) -> str:
+    """The rule that was broken, without pydantic's own preface."""
+    return found["msg"].removeprefix("Value error, ")
+
+
+def _shown(found: dict) -> str:
+    """The value as a file has it, with a colon behind; "" where it is none to be told."""
+    value = found.get("input")
+    told = isinstance(value, str | int | float) and len(str(value)) <= _MAX_SHOWN
+    if not told or any(part in _SECRET for part in found["loc"]):
+        return ""
+    return f"{json.dumps(value, ensure_ascii=False)}: "
+
+
+def _range_of(loc: tuple, model: Any) -> str:
+    """`300 to 921600`, by the model's own rules; "" where they are not found."""
+    bounds: dict[str, Any] = {}
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        field = getattr(model, "model_fields", {}).get(part)
+        if field is None:
+            return ""
+        bounds = {
+            name: getattr(rule, name)
+            for rule in (*field.metadata, *_rules_in(field.annotation))
+            for name in ("ge", "gt", "le", "lt")
+            if hasattr(rule, name)
+        }
+        model = _model_in(field.annotation)
+    words = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
+    if set(bounds) == {"ge", "le"}:
+        return f"{bounds['ge']} to {bounds['le']}"
+    return " and ".join(words[name].format(bound) for name, bound in bounds.items())
+
+
+def _rules_in(annotation: Any) -> list[Any]:
+    """The rules of `Annotated[...] | None`."""
+    parts = [part for part in get_args(annotation) if hasattr(part, "__metadata__")]
+    rules = [rule for part in parts for rule in part.__metadata__]
+    return [each for rule in rules for each in getattr(rule, "metadata", [rule])]
+
+
+def _model_in(annotation: Any) -> Any:
+    """The table that a key holds, in a list or not."""
+    inner = [_model_in(each) for each in get_args(annotation)]
+    found = [each for each in inner if each is not None]
+    if found:
+        return found[0]
+    return annotation if hasattr(annotation, "model_fields") else None
 
 
 def log_to_stderr(role: str) -> None:

@@ -88,7 +88,21 @@ async def test_profiles_are_put_shown_and_removed_from_the_command_line(market, 
         ('[[taf]]\nid = "x"\nnumbr = 7', "taf 'x': key numbr is not known"),
         ('[[taf]]\nid = "x"\nnumber = 7', "taf 'x': key meter_id is missing"),
         ('[[tarif]]\nid = "x"', "key tarif is not known"),
-        ('[[emt]]\nname = "y"\nchannel_port = 0\ndelivery_port = 1', "emt 'y': key channel_port"),
+        (
+            '[[emt]]\nname = "y"\nchannel_port = 0\ndelivery_port = 1',
+            "emt 'y': key channel_port: 0: must be 1 to 65535",
+        ),
+        (
+            '[[lmn]]\nport = "p"\nmeter_id = "1"\nbaud = 9',
+            "lmn '1': key baud: 9: must be 300 to 921600",
+        ),
+        (
+            '[[emt]]\nname = "y"\nchannel_port = 1\ndelivery_port = 1\n'
+            "valid_from = 2026-01-02T00:00:00Z\nvalid_to = 2026-01-01T00:00:00Z",
+            "emt 'y': valid_to: 2026-01-01T00:00:00Z is not after valid_from 2026-01-02",
+        ),
+        ('[[consumer]]\nname = "y"\nlogin = "l"\npassword = 54321', "key password: Input should"),
+        ("", "holds no profile"),
         ("[[taf", "is not TOML"),
     ],
 )
@@ -101,12 +115,17 @@ async def test_a_mistake_in_a_file_is_named_with_file_section_and_key(
         "gwa", "profiles", "put", str(path), "--socket", market.socket(OWN_GWA)
     )
     assert code == 2 and out == "" and str(path) in err and told in err
+    assert "54321" not in err
 
 
 @pytest.mark.parametrize(
     ("put", "told"),
     [
         ({"taf": [taf16("n", "nobody")[1]]}, "'n': emt 'nobody' has no emt profile"),
+        (
+            {"taf": [taf16("n", ACTIVE)[1] | {"number": 10, "modes": ["dog"], "period_s": 61}]},
+            "(?s)'n': event_sources belongs .*'n': modes .*'n': period_s 61: a whole part",
+        ),
         ({"emt": [{"name": "n", "channel_port": 1}]}, "emt 'n': key delivery_port is missing"),
         (
             {"lmn": [{"port": "p", "meter_id": "1", "link": "wmbus", "key_file": "/etc/x"}]},

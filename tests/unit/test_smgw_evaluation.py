@@ -72,7 +72,7 @@ STAGES_21 = replace(TARIFF, stages=tuple(Stage(n) for n in range(1, 22)))
         ({"tafs": (replace(TAF2, time_of_use=STAGES_21),)}, "1 to 20 of different numbers"),
         ({"tafs": (replace(TAF1, billing_months=4),)}, "'taf1': billing_months 4"),
         ({"tafs": (replace(TAF1, period_s=7),)}, "'taf1': period_s 7"),
-        ({"tafs": (replace(TAF1, validity=Validity(5, 5)),)}, "'taf1': validity"),
+        ({"tafs": (replace(TAF1, validity=Validity(5, 5)),)}, "'taf1': valid_to: 1970"),
         ({"tafs": (replace(TAF10, modes=()),)}, "'taf10': modes"),
         ({"tafs": (replace(TAF10, thresholds=()),)}, "'taf10': thresholds"),
         ({"tafs": (replace(TAF7, modes=(CYCLIC,)),)}, "'taf7': modes belongs to TAF9 and TAF10"),

@@ -13,12 +13,16 @@ from typing import Any
 
 import click
 
+from clsbench.cli.smgw_tables import plainly
 from clsbench.clock import iso
 from clsbench.errors import BadInput
 from clsbench.net.operator import OperatorAsker
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _PEM = "certificate"
+_KINDS_SHOWN = ("meter", "communication")  # what the gateway makes of [[lmn]]
+_LOGS = ("system", "calibration")
+_LEVELS = ("INFO", "WARNING", "ERROR", "FATAL")
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,6 +57,8 @@ def put(
     for path in files:
         for kind, sections in sections_in(path).items():
             put.setdefault(kind, []).extend(sections)
+    if not any(put.values()):
+        raise BadInput(f"{', '.join(map(str, files))}: holds no profile such as [[taf]]")
     body = {"smgw_id": smgw_id, "put": put, "remove": []}
     try:
         found = _ask(socket, config, "POST", "/profiles", body)
@@ -116,11 +122,15 @@ def show(
     as_json: bool,
 ) -> None:
     """One profile, field by field."""
+    from clsbench.smgw.administered import KINDS
+
     versions = [
         each
         for each in _profiles(socket, config, smgw_id, True)
         if (each["kind"], each["name"]) == (kind, name) and number in (None, each["version"])
     ]
+    if not versions and kind not in (kinds := (*KINDS, *_KINDS_SHOWN)):
+        raise BadInput(f"kind {kind}: must be one of {', '.join(kinds)}")
     if not versions:
         raise BadInput(f"{kind} '{name}': no such profile; see: clsbench gwa profiles list --all")
     found = versions[-1]
@@ -156,7 +166,7 @@ def disconnect(
 @click.option("--log", default="system", show_default=True, help="system or calibration.")
 @click.option("--from", "from_time", metavar="TIME", help="From this time on (UTC).")
 @click.option("--to", "to_time", metavar="TIME", help="Before this time (UTC).")
-@click.option("--level", help="This level and graver ones: INFO, WARNING, ERROR, FATAL.")
+@click.option("--level", type=click.Choice(_LEVELS), help="This level and graver ones.")
 @click.option("--count", type=click.IntRange(1, 1000), default=50, show_default=True)
 @_options
 def logs(
@@ -171,6 +181,8 @@ def logs(
     as_json: bool,
 ) -> None:
     """The newest entries of the gateway's system or calibration log, oldest first."""
+    if log not in _LOGS and not log.startswith("consumer/"):  # which the gateway refuses
+        raise BadInput(f"log {log}: must be one of {', '.join(_LOGS)}")
     query = {"smgw_id": smgw_id, "log": log, "count": count, "level": level}
     query |= {"from": _ms(from_time), "to": _ms(to_time)}
     found = _ask(socket, config, "GET", "/logs", query=query)["entries"]
@@ -200,7 +212,7 @@ def status(socket: str | None, config: Path | None, smgw_id: str, as_json: bool)
     found = _ask(socket, config, "GET", "/status", query={"smgw_id": smgw_id})
     if as_json:
         return _json(found)
-    _table(("what", "is"), [(key, json.dumps(value)) for key, value in found.items()])
+    _table(("what", "is"), [(key, plainly(key, value)) for key, value in found.items()])
     return None
 
 
@@ -233,7 +245,11 @@ def acts(count: int, socket: str | None, config: Path | None, smgw_id: str, as_j
                 each["act"],
                 each["smgw_id"],
                 "yes" if each["ok"] else "no",
-                ", ".join(f"{key}: {each[key]}" for key in each if key not in shown and each[key]),
+                ", ".join(
+                    f"{key}: {plainly(key, each[key])}"
+                    for key in each
+                    if key not in shown and each[key]
+                ),
             )
             for each in found
         ],

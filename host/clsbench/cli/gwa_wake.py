@@ -42,6 +42,9 @@ def wake(
     """
     found = load_config(config, GwaConfig)
     place = address or next((each.wakeup for each in found.smgw if each.id == smgw_id), "")
+    if all(each.id != smgw_id for each in found.smgw):
+        known = ", ".join(each.id for each in found.smgw) or "none"
+        raise BadInput(f"{config}: SMGW '{smgw_id}' is not administered here; known: {known}")
     if not place and out is None:
         raise BadInput(
             f"{config}: no wake-up address of {smgw_id}: give --address, or `wakeup` in its "

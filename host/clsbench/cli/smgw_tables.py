@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from clsbench.clock import iso
+
 PIPE_WIDTH = 200
 
 
@@ -122,6 +124,21 @@ def show_table(head: tuple[str, ...], rows: Iterable[Iterable[Any]]) -> None:
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+
+
+def plainly(key: str, value: Any) -> str:
+    """A value of a status or an act for people: times as times, what is listed a line each."""
+    if key.endswith("_ms") and key not in ("bound_ms",) and isinstance(value, int):
+        return iso(value)
+    if isinstance(value, dict):
+        told = (
+            plainly(name, each) if isinstance(each, dict) else f"{name}: {plainly(name, each)}"
+            for name, each in value.items()
+        )
+        return ", ".join(told) or "none"
+    if isinstance(value, list):
+        return "\n".join(plainly("", each) for each in value) or "none"
+    return "none" if value is None else str(value)
 
 
 _UNITS = {13: "m³", 27: "W", 28: "VA", 29: "var", 30: "Wh", 31: "VAh", 32: "varh", 35: "V"}

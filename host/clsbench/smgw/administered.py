@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from clsbench.errors import BadInput
-from clsbench.roleconfig import Strict, finding_text
+from clsbench.roleconfig import Strict, finding_text, rule_text
 from clsbench.smgw.config import SmgwConfig
 from clsbench.smgw.config_profiles import (
     ClsSection,
@@ -208,15 +208,20 @@ def _findings(error: ValidationError, content: Mapping[str, Any]) -> list[str]:
         found = dict(each)
         kind, number, *rest = (*each["loc"], None)
         if not isinstance(number, int) or kind not in KINDS:
-            lines.append(finding_text(found))
+            lines.append(finding_text(found, Sections))
             continue
         section = content[str(kind)][number]
         name = section.get(KINDS[str(kind)]) if isinstance(section, dict) else None
         where = f"{kind} '{name}'" if name else f"{kind} number {number + 1}"
         key = tuple(rest[:-1])
-        told = finding_text(found | {"loc": key}) if key else f"{found['msg']}: correct it"
+        of_kind = get_args(Sections.model_fields[str(kind)].annotation)[0]
+        told = finding_text(found | {"loc": key}, of_kind) if key else _of_section(found)
         lines.append(f"{where}: {told}")
     return lines
+
+
+def _of_section(found: dict[str, Any]) -> str:
+    return f"{rule_text(found)}: correct it"
 
 
 def _key(each: Any) -> Key:

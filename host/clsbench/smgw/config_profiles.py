@@ -40,6 +40,12 @@ class InForce(Strict):
     valid_from: datetime | None = None
     valid_to: datetime | None = None
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not (validity := self.validity()).sound:
+            raise ValueError(f"valid_to: {validity.sentence()}")
+        return self
+
     def validity(self) -> Validity:
         """As a value of the core."""
         from_ms, to_ms = _ms(self.valid_from), _ms(self.valid_to)

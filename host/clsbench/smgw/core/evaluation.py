@@ -120,7 +120,7 @@ class TafProfile:
         if self.period_s < 0 or self.period_s and 86_400 % self.period_s:
             yield f"period_s {self.period_s}: a whole part of a day expected"
         if not self.validity.sound:
-            yield "validity ends before it begins"
+            yield f"valid_to: {self.validity.sentence()}"
         if self.number == 2 and self.time_of_use is None:
             yield "time_of_use is missing"
         if self.time_of_use is not None:

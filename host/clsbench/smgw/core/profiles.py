@@ -159,8 +159,8 @@ class Profiles:
 
     def _check_taf(self, taf: TafProfile) -> None:
         where = f"taf profile '{taf.profile_id}'"
-        for fault in taf.faults():
-            raise BadInput(f"{where}: {fault}")
+        if faults := list(taf.faults()):
+            raise BadInput("\n  ".join(f"{where}: {fault}" for fault in faults))
         self._require("meter", taf.meter_id, f"{where}: meter_id")
         if taf.emt or taf.number == 16:
             self._require("emt", taf.emt, f"{where}: emt")

@@ -44,7 +44,7 @@ class WakeUpPort:
         follow: Callable[[], None],
     ):
         wakeup.recipient_id(smgw_id)  # an id that cannot be woken is told at start
-        self.dropped = 0
+        self._flooded = 0  # messages dropped since there was room
         self._section = section
         self._smgw_id = smgw_id
         self._signer = signer
@@ -81,6 +81,10 @@ class WakeUpPort:
         while True:
             message, address = await self._waiting.get()
             await self._take(message, address)
+            if self._waiting.empty() and self._flooded:
+                told = f"over: {self._flooded} messages were dropped"
+                self._refused(address, "flood", told, b"")
+                self._flooded = 0
 
     async def close(self) -> None:
         """Stops listening."""
@@ -95,9 +99,9 @@ class WakeUpPort:
         try:
             self._waiting.put_nowait((message, address))
         except asyncio.QueueFull:
-            if not self.dropped:
+            if not self._flooded:  # told when it begins, and counted when it is over
                 self._refused(address, "flood", f"more than {MAX_WAITING} messages wait", message)
-            self.dropped += 1
+            self._flooded += 1
 
     async def _take(self, message: bytes, address: str) -> None:
         try:
