@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from clsbench.errors import PeerRefused
-from clsbench.load.bench import LoadBench, Plan
+from clsbench.errors import EnvironmentProblem, PeerRefused, PeerSilent
+from clsbench.load.bench import LoadBench, Plan, allow_descriptors, check_ports
 from clsbench.load.box import LoadBox
 from clsbench.load.judge import judge, stored_count
 from clsbench.load.result import spread
@@ -87,3 +87,29 @@ async def test_a_box_says_what_the_gateway_answered(tmp_path):
 def test_times_are_told_by_rank():
     times = spread([float(n) for n in range(1, 201)])
     assert (times.p50, times.p99, times.worst) == (101.0, 199.0, 200.0)
+
+
+def test_too_few_ports_or_open_files_are_told_before_anything_starts(tmp_path, monkeypatch):
+    ports = tmp_path / "range"
+    ports.write_text("32768\t33767\n")
+    check_ports(700, ports)
+    check_ports(700, tmp_path / "none")
+    with pytest.raises(EnvironmentProblem, match=r"1256 local ports, .* 32768 to 33767 \(1000\)"):
+        check_ports(1000, ports)
+    monkeypatch.setattr("resource.getrlimit", lambda _: (100, 500))
+    with pytest.raises(EnvironmentProblem, match="need 556 open files, the system allows 500"):
+        allow_descriptors(300)
+
+
+async def test_sessions_that_fail_at_once_are_told_as_one_sentence(tmp_path, monkeypatch):
+    async def refused(*_):
+        raise ConnectionRefusedError(111, "nobody listens")
+
+    monkeypatch.setattr(LoadBox, "connect", refused)
+    monkeypatch.setattr("clsbench.load.bench.WARM_UP", 0)
+    bench = LoadBench(tmp_path, Plan(boxes=3, events=1, at_once=2), Silent())
+    try:
+        with pytest.raises(PeerSilent, match="sessions: .*nobody listens"):
+            await bench.run()
+    finally:
+        await bench.close()

@@ -23,10 +23,19 @@ from parties_kit import (
     until_answer,
 )
 
+from clsbench.emt.config import EmtConfig
+from clsbench.emt.gwa_client import Gwas
 from clsbench.errors import BadInput, PeerRefused
+from clsbench.net.tls import wan_client
+from clsbench.pki.layout import Pki
+from clsbench.roleconfig import load_config
 
 
 async def test_of_two_active_participants_on_one_box_each_may_what_its_profiles_say(tmp_path):
+    common = {"meter_id": METER, "final_consumer": "c", "emt": OTHER}
+    on_demand = {"id": "t9-grid", "number": 9, "modes": ["on-demand"], **common}
+    proxy = {"cls_id": CLS, "wan_peers": ["127.0.0.1:1"], "opened_by": "emt"}
+    proxy |= {"cls_peer": "127.0.0.1:2"}
     async with parties(tmp_path) as market:
         await market.gwa(emts=(ACTIVE, OTHER))
         for name, profile in ((ACTIVE, "t16-flex"), (OTHER, "t16-grid")):
@@ -36,6 +45,8 @@ async def test_of_two_active_participants_on_one_box_each_may_what_its_profiles_
             ("[[emt]]", market.emt_profile(OTHER, cls_ids=[CLS])),
             taf16("t16-flex", ACTIVE),
             taf16("t16-grid", OTHER, wan_source=False),
+            ("[[taf]]", on_demand),
+            ("[[proxy]]", proxy | {"name": "flex", "emt": ACTIVE, "local_server_name": "flex"}),
         )
         uuid = new_uuid()
         async with contextlib.AsyncExitStack() as stack:
@@ -49,18 +60,37 @@ async def test_of_two_active_participants_on_one_box_each_may_what_its_profiles_
                 await grid.switch(CLS, "begin", uuid=uuid, taf_profile="t16-flex")
             with pytest.raises(PeerRefused, match="no WAN source"):
                 await grid.event(CLS, "begin")
+            with pytest.raises(PeerRefused, match="no WAN source"):
+                await grid.switch(CLS, "limit", limit_w=0, duration_s=60)
+            assert (await grid.read(SMGW, "t9-grid"))["seq"] == 1
+            with pytest.raises(PeerRefused, match="no profile 't9-grid' on demand for 'flex"):
+                await flex.read(SMGW, "t9-grid")
             event = await flex.event(CLS, "change", text="price")
             assert event["seq"] == 1 and event["captured_ms"] is not None
             records = await until_answer(flex.records)
             assert [r["content"]["source"] for r in records] == ["wan"]
-            assert await grid.records() == []
+            (read,) = await until_answer(grid.records)
+            assert (read["type"], read["profile_id"]) == ("taf9", "t9-grid")
+            async with market.gwa_operator() as gwa:
+                for wrong in ("flex", "grid"):  # of another participant, and none at all
+                    with pytest.raises(PeerRefused, match=f"no proxy profile '{wrong}' of 'netz'"):
+                        await ordered_proxy(market, OTHER, wrong)
+                assert (await gwa.ask("GET", "/status"))["cls_channels"] == []
         assert [each["action"] for each in got] == ["begin"]
         refused = [e["detail"]["subject"] for e in market.events("wan.refused")]
-        assert refused == [OTHER] * 3
+        assert refused == [OTHER] * 4 + [ACTIVE]
         code, out, _ = await asked("emt", "steps", str(tmp_path / "events.jsonl"), "--json")
         steps = json.loads(out)[uuid]
         assert code == 0 and {s["detail"]["step"] for s in steps if s["ok"]} == set(range(1, 8))
         assert [s["detail"]["step"] for s in steps if not s["ok"]] == [4, 4]
+
+
+async def ordered_proxy(market, emt: str, proxy: str) -> None:
+    """What an aEMT's own order of a CLS channel comes to."""
+    pki = Pki.open(market.work / "pki")
+    config = load_config(market.work / f"{emt}.toml", EmtConfig)
+    gwas = Gwas(config, wan_client(pki.emt(emt).tls, pki.wan_trust))
+    await gwas.open_proxy(SMGW, proxy)
 
 
 async def test_a_limit_with_duration_reaches_the_box_as_it_was_given(tmp_path):

@@ -22,7 +22,8 @@ FOLDERS = {
 
 
 def short_lived(pki: Pki) -> None:
-    operations.renew(pki, "smgw", days=5)
+    for party in ("smgw", "gwa", "emt-flexmarkt"):
+        operations.renew(pki, party, days=5)
     operations.issue_lists(pki, days=3)
 
 
@@ -71,8 +72,10 @@ async def test_what_ends_soon_is_told_by_the_role_whose_it_is(on: Roles):
     await asyncio.sleep(0)
     told = [each["detail"] for each in all_events(on) if each["name"] == "pki.expiring"]
     ends = {(each["file"].rpartition("pki/")[2], each["state"]) for each in told}
-    for name in ("smgw/tls.crt.pem", "smgw/enc.crt.pem", "smgw/sig.crt.pem", "wan-crl.pem"):
-        assert (name, "expires soon") in ends
+    for name in ("tls.crt.pem", "enc.crt.pem", "sig.crt.pem"):
+        for party in ("smgw", "gwa", "emt-flexmarkt"):
+            assert (f"{party}/{name}", "expires soon") in ends
+    assert ("wan-crl.pem", "expires soon") in ends
     log = await on.gateway.worker.run(on.gateway.store.read_log, SYSTEM_LOG)
     texts = [each.message for each in log if each.event == "pki.expiring"]
     assert any("clsbench pki renew DIR smgw" in text for text in texts)

@@ -41,7 +41,8 @@ class EmtService:
         self._events = EventLog(config.emt.event_log or None, clock, f"emt-{config.emt.name}")
         self._store = EmtStore(state_dir(config.emt.state_dir) / "emt.sqlite")
         self._channels = OpenStreams(self._channel_changed)
-        self._tls = RoleTls(config.pki, f"emt-{config.emt.name}", self._told_tls)
+        party = f"emt-{config.emt.name}"
+        self._tls = RoleTls(config.pki, party, self._told_tls, clock.speed)
         gwa = Gwas(config, self._tls.client())
         known = {entry.cls_id: _known(entry) for entry in config.cls}
         verify = cms_verifier(config.pki)

@@ -60,7 +60,7 @@ class GwaService:
         if config.gwa.operator_socket:
             self._operator = OperatorApi(config.gwa.operator_socket, administration, acts)
         self._service = PeerHttpServer(self._serve, self._refuse)
-        self._tls = RoleTls(config.pki, "gwa", self._told_tls)
+        self._tls = RoleTls(config.pki, "gwa", self._told_tls, clock.speed)
         self._management_port = TlsListener(
             self._tls.server(config.management.sni), self._accept_gateway, self._refused_tls
         )

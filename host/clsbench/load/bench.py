@@ -16,7 +16,7 @@ from typing import Protocol
 
 from clsbench.bench.roles import RoleProcess
 from clsbench.clock import BenchClock
-from clsbench.errors import EnvironmentProblem, PeerSilent
+from clsbench.errors import ClsbenchError, EnvironmentProblem, PeerSilent
 from clsbench.load import gauge
 from clsbench.load.box import LoadBox
 from clsbench.load.judge import Stored, judge, stored_count
@@ -28,6 +28,8 @@ from clsbench.net.tls import han_client
 TELEGRAM_S = 0.05
 WARM_UP = 20  # sessions before the first reading: what every process loads once
 DESCRIPTORS_BESIDE = 256
+PORTS_BESIDE = 256  # roles, and what other programs hold
+LOCAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 DELIVERED_WITHIN_S = 120.0  # without one record more
 LOOK_S = 0.2
 
@@ -63,6 +65,7 @@ class LoadBench:
     async def run(self) -> Result:
         """The figures. Raises EnvironmentProblem, PeerRefused, PeerSilent."""
         allow_descriptors(self._plan.boxes + WARM_UP)
+        check_ports(self._plan.boxes)
         self._progress.phase("certificates", self._plan.boxes)
         population = populate(self._work, self._plan.boxes, self._progress.step)
         gateway = await self._start(population)
@@ -187,9 +190,12 @@ class LoadBench:
                 self._progress.step()
 
         before, begun = gauge.read(gateway.pid), time.monotonic()
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._plan.at_once):
-                group.create_task(work())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._plan.at_once):
+                    group.create_task(work())
+        except* (ClsbenchError, OSError) as failed:
+            raise _first(failed, name) from failed
         took = time.monotonic() - begun
         after = gauge.read(gateway.pid)
         return Phase(
@@ -201,6 +207,15 @@ class LoadBench:
         )
 
 
+def _first(failed: BaseExceptionGroup, phase: str) -> ClsbenchError:
+    """Of what went wrong at once, the first: the rest is mostly the same."""
+    found: BaseException = failed
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    told = f"{phase}: {found}"
+    return type(found)(told) if isinstance(found, ClsbenchError) else PeerSilent(told)
+
+
 def _findings(seqs: list[int], found: Stored) -> list[str]:
     """What is wrong with the records; empty when nothing is."""
     told = list(found.findings)
@@ -210,6 +225,22 @@ def _findings(seqs: list[int], found: Stored) -> list[str]:
         lost = sorted(set(seqs) - set(found.seqs))
         told.append(f"answered, but not at the aEMT: numbers {lost[:5]} ({len(lost)} in all)")
     return told
+
+
+def check_ports(boxes: int, place: Path = LOCAL_PORTS) -> None:
+    """Local ports: each session comes from one of its own. Raises EnvironmentProblem where the
+    system's range is too small."""
+    try:
+        first, last = (int(word) for word in place.read_text().split())
+    except (OSError, ValueError):
+        return  # no such file here; a lack shows itself when connecting
+    have = last - first + 1
+    if have < boxes + PORTS_BESIDE:
+        raise EnvironmentProblem(
+            f"{boxes} sessions need {boxes + PORTS_BESIDE} local ports, {place} has "
+            f"{first} to {last} ({have}). Widen it (sysctl net.ipv4.ip_local_port_range), or use "
+            "fewer boxes (--boxes)"
+        )
 
 
 def allow_descriptors(boxes: int) -> None:
