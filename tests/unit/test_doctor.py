@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tls_kit import best_suite
 
 from clsbench.cli import doctor
 from clsbench.errors import EnvironmentProblem
@@ -54,7 +55,7 @@ def test_this_machine_runs_the_demo_and_every_check_is_told():
     assert [each["name"] for each in document["checks"]] == CHECKS
     by_name = {each["name"]: each for each in document["checks"]}
     assert "MicroPython" in by_name["MicroPython"]["detail"]
-    assert "brainpoolP256r1 with ECDHE-ECDSA" in by_name["TLS"]["detail"]
+    assert f"brainpoolP256r1 with {best_suite()}" in by_name["TLS"]["detail"]
     assert "WAN: TLS 1.2" in by_name["TLS versions"]["detail"]
     assert by_name["TLS suites"]["detail"].count("TLS_") == 3
     assert by_name["TLS curves"]["detail"].startswith("brainpoolP256r1, brainpoolP384r1")

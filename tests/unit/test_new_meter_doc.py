@@ -25,10 +25,10 @@ def checkout(tmp_path_factory):
         shutil.copy(ROOT / name, top / name)
     programs = top / ".venv" / "bin"
     programs.mkdir(parents=True)
-    (programs / "python").symlink_to(sys.executable)
-    command = programs / "clsbench"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m clsbench "$@"\n', encoding="ascii")
-    command.chmod(0o755)
+    for name, words in (("python", ""), ("clsbench", "-m clsbench ")):
+        program = programs / name  # no link: Python looks for its packages beside its own name
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n', encoding="utf-8")
+        program.chmod(0o755)
     return top
 
 

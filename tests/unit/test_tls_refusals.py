@@ -1,12 +1,13 @@
 """Who does not get through the TLS listener, and that both sides are told why."""
 
 import asyncio
+import re
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tls_kit import HOST, gwa_service, open_to, running
+from tls_kit import HOST, gwa_service, open_to, refused_by, running
 
 from clsbench.errors import PeerRefused
 from clsbench.net.tls import peer_of, wan_client, wan_server
@@ -47,15 +48,15 @@ async def test_certificate_outside_its_time_is_refused(
 ):
     identity = pki.issue_wan_to(tmp_path / "late", "ETST0010000001.SMGW", span=span)
     async with running(gwa_service(pki), "SMGW") as service:
-        with pytest.raises(PeerRefused, match=theirs):
-            await open_to(service, wan_client(identity, pki.wan_trust))
+        told = await refused_by(service, wan_client(identity, pki.wan_trust))
+        assert re.search(theirs, told)
         assert await service.refusal() == ours
 
 
 async def test_certificate_of_an_unknown_ca_is_refused(pki: Pki, foreign: Pki):
     async with running(gwa_service(pki), "SMGW") as service:
-        with pytest.raises(PeerRefused, match="refused: unknown CA"):
-            await open_to(service, wan_client(foreign.smgw.tls, pki.wan_trust))
+        told = await refused_by(service, wan_client(foreign.smgw.tls, pki.wan_trust))
+        assert "refused: unknown CA" in told
         assert await service.refusal() == "unknown CA"
 
 
@@ -71,8 +72,8 @@ async def test_server_of_an_unknown_ca_is_refused_by_the_client_and_learns_it(
 async def test_cls_certificate_at_a_wan_service_is_refused(pki: Pki):
     """It comes from the HAN CA, on another curve: the handshake itself must fail."""
     async with running(gwa_service(pki), "SMGW", "CLS") as service:
-        with pytest.raises(PeerRefused):
-            await open_to(service, wan_client(pki.cls("ETST0020000017"), pki.wan_trust))
+        client = wan_client(pki.cls("ETST0020000017"), pki.wan_trust)
+        assert await refused_by(service, client)
         assert await service.refusal() in (
             "unknown CA",
             "certificate is on a curve not allowed here",

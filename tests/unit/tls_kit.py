@@ -5,9 +5,13 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
+
 from clsbench.errors import PeerRefused
 from clsbench.net.listener import TlsListener, open_tls_streams
 from clsbench.net.tls import Peer, wan_server
+from clsbench.net.tls_probe import tls_capabilities
+from clsbench.net.tls_reasons import reason_of
 from clsbench.pki.layout import Pki
 
 HOST = "127.0.0.1"
@@ -69,6 +73,25 @@ async def running(
 
 def gwa_service(pki: Pki) -> ssl.SSLContext:
     return wan_server(pki.gwa.tls, pki.wan_trust)
+
+
+def best_suite() -> str:
+    """What two ends of our WAN agree on: of TLS 1.3 where OpenSSL has its curves (3.2)."""
+    tls_13 = "TLS 1.3" in tls_capabilities().versions["WAN"]
+    return "TLS_AES_128_GCM_SHA256" if tls_13 else "ECDHE-ECDSA-AES128-GCM-SHA256"
+
+
+async def refused_by(service: Service, client: ssl.SSLContext) -> str:
+    """What a refused client hears: in TLS 1.2 within its handshake, in TLS 1.3 behind it."""
+    try:
+        reader, writer = await open_to(service, client)
+    except PeerRefused as refusal:
+        return str(refusal)
+    with pytest.raises(OSError) as refused:
+        async with asyncio.timeout(5):
+            await reader.read()
+    writer.close()
+    return reason_of(refused.value)
 
 
 async def open_to(
