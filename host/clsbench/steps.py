@@ -90,14 +90,21 @@ def _end_of(steps: list[Event]) -> int:
 def _opening(checked: Event, before: list[Event]) -> list[Event]:
     """The newest of each step by which a channel of this kind is opened. Rights of a command that
     the gateway passes on are checked with it, and it is the gateway that asks the box."""
-    newest = {step["detail"]["step"]: step for step in before if step["ok"]}
+    good = [step for step in before if step["ok"]]
+    joined = next((s["detail"] for s in reversed(good) if s["detail"]["step"] == PROXY), {})
     if checked["detail"].get("via") != BY_CHANNEL:
         numbers = (REQUESTED, TLS)
-    elif newest.get(PROXY, checked)["detail"].get("opened_by") == "emt":
+    elif joined.get("opened_by") == "emt":
         numbers = (REQUESTED, RIGHTS, TLS, PROXY)
     else:
         numbers = (RIGHTS, TLS, PROXY)  # box or gateway opened it, without being asked
-    return [newest[number] for number in numbers if number in newest]
+    newest = {  # TLS to either side
+        (step["detail"]["step"], step["lane_to"]): step
+        for step in good
+        if step["detail"]["step"] in numbers
+        and step["detail"].get("channel", joined.get("channel")) == joined.get("channel")
+    }
+    return sorted(newest.values(), key=lambda step: (step["detail"]["step"], step["t_ns"]))
 
 
 def _same(step: Event, checked: Event) -> bool:

@@ -63,7 +63,7 @@ async def test_the_aemt_has_the_gateway_open_both_sides(tmp_path):
         uuid = await run.transaction()
         own, earlier = seven_steps(run, uuid)
         assert own == [1, 2, 3, 4, 5, 5, 6, 7, 1, 2, 7]  # TLS to market participant and box
-        assert earlier == [3, 4, 5, 6]  # the end finds the channel standing
+        assert earlier == [3, 4, 5, 5, 6]  # the end finds the channel standing
         seven = ("gwa.order.proxy", "proxy.asked", "proxy.wan", "proxy.box", "proxy.open")
         assert all(len(run.told(name)) == 1 for name in seven)
         await only_the_gateway_is_served(run)
