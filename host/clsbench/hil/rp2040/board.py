@@ -38,6 +38,7 @@ T = TypeVar("T")
 
 FIRMWARE = "rpi_pico"
 LOOK_S = 0.002  # board time between two looks of `wait`
+CUT_S = 0.2  # how long the supply stays away after `cut_at`
 
 
 class Rp2040Board:
@@ -61,6 +62,7 @@ class Rp2040Board:
         self._pins = Pins(self.now)
         self._wires: dict[int, Wire] = {}
         self.chip: Chip | None = None
+        self._cut_s: float | None = None
 
     # supply
 
@@ -135,8 +137,21 @@ class Rp2040Board:
 
     def sleep(self, seconds: float) -> None:
         with self._lock:
-            if self.chip is not None:
-                self.chip.run_until(self.chip.now_ns + seconds * 1e9)
+            if self.chip is None:
+                return
+            end_s = self.now() + seconds
+            if self._cut_s is not None and self._cut_s <= end_s:
+                self.chip.run_until(self._cut_s * 1e9)
+                self._cut_s = None
+                self.power_cut(CUT_S)
+                raise PeerSilent(f"board {self.name}: its supply was cut, as was asked for")
+            self.chip.run_until(end_s * 1e9)
+
+    def cut_at(self, when_s: float | None) -> bool:
+        """Has the supply cut for CUT_S at this instant of board time; None: no more. Whoever lets
+        time pass then gets PeerSilent. Returns whether one was still to come."""
+        waiting, self._cut_s = self._cut_s is not None, when_s
+        return waiting
 
     def wait(self, predicate: Callable[[], T], deadline_s: float, what: str) -> T:
         deadline = self.now() + deadline_s
