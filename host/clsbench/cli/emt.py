@@ -10,6 +10,7 @@ import click
 from clsbench.cli.board_text import code_text
 from clsbench.cli.emt_ask import ask, json_option, socket_option
 from clsbench.cli.emt_show import COMMANDS
+from clsbench.emt.command_row import MAX_DURATION_S, MAX_LIMIT_W
 from clsbench.emt.config import EmtConfig
 from clsbench.emt.service import EmtService
 from clsbench.roleconfig import load_config, log_to_stderr, run_until_signal
@@ -64,8 +65,8 @@ def switch(
 @emt.command()
 @socket_option
 @click.argument("cls_id")
-@click.argument("limit_w", type=click.IntRange(0))
-@click.argument("duration_s", type=click.IntRange(1))
+@click.argument("limit_w", type=click.IntRange(0, MAX_LIMIT_W))
+@click.argument("duration_s", type=click.IntRange(1, MAX_DURATION_S))
 @click.option("--uuid", help="Of the limit itself, to repeat it. Default: new.")
 @_text
 @json_option
@@ -80,8 +81,8 @@ def limit(
 ) -> int:
     """Limit the open transaction on CLS_ID to LIMIT_W for DURATION_S seconds.
 
-    The box ends the limit by itself, whatever becomes of gateway and market. Ends with 1 where
-    the device said no.
+    At most 1000000 W and 604800 s (a week). The box ends the limit by itself, whatever becomes of
+    gateway and market. Ends with 1 where the device said no.
     """
     answer = ask(
         socket,
