@@ -56,7 +56,7 @@ class WakeUpPort:
         self._waiting: asyncio.Queue[tuple[bytes, str]] = asyncio.Queue(MAX_WAITING)
         self._transport: asyncio.DatagramTransport | None = None
         self._server: asyncio.Server | None = None
-        self._connections = 0
+        self._senders: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> int:
         """Listens; returns the port. Raises EnvironmentProblem."""
@@ -87,12 +87,13 @@ class WakeUpPort:
                 self._flooded = 0
 
     async def close(self) -> None:
-        """Stops listening."""
+        """Stops listening; whoever is still sending is cut off."""
         if self._transport is not None:
             self._transport.close()
         if self._server is not None:
             self._server.close()
-            await self._server.wait_closed()
+        for writer in self._senders:  # from Python 3.12 on the server would wait for them
+            writer.transport.abort()
 
     def offer(self, message: bytes, address: str) -> None:
         """A message that came in; dropped and told where too many wait."""
@@ -138,17 +139,17 @@ class WakeUpPort:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         address = _text(writer.get_extra_info("peername"))
-        if self._connections >= MAX_CONNECTIONS:
+        if len(self._senders) >= MAX_CONNECTIONS:
             self._refused(address, "flood", f"more than {MAX_CONNECTIONS} connections", b"")
             writer.close()
             return
-        self._connections += 1
+        self._senders.add(writer)
         try:
             self.offer(await _message(reader), address)
         except OSError as error:
             log.info("wake-up connection from %s ended: %s", address, error)
         finally:
-            self._connections -= 1
+            self._senders.discard(writer)
             writer.close()
 
 
