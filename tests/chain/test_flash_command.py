@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import serial
 
 from clsbench.device import selftest
 from clsbench.device.boards import board_facts
@@ -175,3 +176,20 @@ def test_the_newcomers_way_in_the_documentation_works_word_for_word(board, tmp_p
                     stdin=subprocess.DEVNULL,
                 )
                 assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+
+
+def test_a_port_that_another_program_holds_is_said_to_be_busy(tmp_path, cache):
+    with blank_board(tmp_path / "board") as board, serial.Serial(board.path, exclusive=True):
+        for command in (["flash", "--dry-run"], ["status"], ["unflash"]):
+            done = clsbench(tmp_path, cache, *command, "--port", board.path)
+            assert done.returncode == 3 and "Another program holds it" in done.stderr
+
+
+def test_a_dry_run_names_what_it_would_make_and_shows_no_bar(tmp_path, cache):
+    with blank_board(tmp_path / "board") as board:
+        done = clsbench(tmp_path, cache, "flash", "--port", board.path, "--dry-run")
+        assert "would make    keys/ETST0020000017.key (0600)" in done.stdout
+        clsbench(tmp_path, cache, "flash", "--port", board.path)
+        again = clsbench(tmp_path, cache, "flash", "--port", board.path, "--dry-run")
+    assert "would make" not in again.stdout and "would copy    nothing" in again.stdout
+    assert all(line.startswith("clsbench: ") for line in done.stderr.splitlines())

@@ -44,3 +44,8 @@ def test_a_wrong_name_is_refused():
         recognise(Answering(PICO), "esp32_c3")
     with pytest.raises(BadInput, match="native code is armv6m: rpi_pico2_w has armv7emsp"):
         recognise(Answering(PICO), "rpi_pico2_w")
+
+
+def test_a_name_that_fits_another_image_of_the_same_chip_is_refused():
+    with pytest.raises(BadInput, match="that is rpi_pico, not rpi_pico_w.*\n.*RPI_PICO_W-.*uf2"):
+        recognise(Answering(PICO), "rpi_pico_w")

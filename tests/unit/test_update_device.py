@@ -125,3 +125,33 @@ def test_a_manifest_lists_the_slot_and_not_what_chooses_it():
     made = make_manifest("unix", 7, FILES, KEY)
     assert made.paths == ("board.mpy", "lib/dicamm/x.mpy")
     assert made.text.startswith(b"clsbench update 1\nboard unix\nversion 7\nfile ")
+
+
+STEPS = """
+class Alive:
+    told = 0
+    def alive(self):
+        self.told += 1
+class Meter:
+    healthy = False
+class Bus:
+    idle = hold = False
+class Legal(Device):
+    link, meter, bus = Alive(), Meter(), Bus()
+made = update.Update(Legal(), {key!r})
+with open(update.MANIFEST, "wb") as file:
+    file.write({text!r})
+reply = asyncio.run(made.serve({{2: update.CHECK}}))
+print(reply[3], Legal.link.told, Legal.bus.hold)
+os.stat("/b/lib/dicamm/app")
+sent = asyncio.run(made.serve({{2: update.FILE_BYTES, 3: 0, 4: 0, 5: b"M\\x06"}}))
+print(sent[2])
+"""
+
+
+def test_each_file_of_a_check_is_a_sign_of_life_and_a_silent_meter_is_not_waited_for():
+    files = [*FILES, ("lib/dicamm/app/y.mpy", b"M\x06\x1e")]
+    text = make_manifest("unix", 7, files, KEY).text
+    checked, sent, _ = run(STEPS.format(key=update_key(KEY), text=text))
+    assert checked == "[0, 1, 2] 3 False"
+    assert sent == "0"

@@ -121,7 +121,7 @@ class Update:
         for entry in self._entries():
             if not await self._have(entry):
                 wanted.append(entry[0])
-            await asyncio.sleep_ms(0)
+            await self._breathe()
         self._version = version
         if self._state.failed == version:  # tried once more
             self._state.failed = 0
@@ -219,9 +219,13 @@ class Update:
     def _folders(self):
         if self._target:
             _make(self._target)
+        made = None
         for entry in self._entries():
-            folder = self._target
-            for name in entry[1].split("/")[:-1]:
+            *names, _ = entry[1].split("/")
+            if names == made:  # lines are sorted by path
+                continue
+            made, folder = names, self._target
+            for name in names:
                 folder += "/" + name
                 _make(folder)
 
@@ -235,7 +239,7 @@ class Update:
             paths.add(path)
             if _hash(self._target + "/" + path) != wanted:
                 raise Refused(codes.UPDATE_REFUSED, "file %d is missing or damaged" % index)
-            await asyncio.sleep_ms(0)
+            await self._breathe()
         self._sweep(self._target, _PACKAGE[:-1], paths)
         answer = await device.controller.event(UPDATE, "staged %d" % self._version)
         if answer.code:
@@ -262,13 +266,19 @@ class Update:
         self._device.journal.flush()
         watchdog.reset()
 
+    async def _breathe(self):
+        """Between two files: a step may take longer than a task may be silent."""
+        self._device.link.alive()
+        await asyncio.sleep_ms(0)
+
     async def _quiet(self):
-        """Until the bus has nothing under way: an erase of the file system stops the CPU."""
+        """Until the bus has nothing under way: an erase of the file system stops the CPU. A meter
+        that does not answer owes a reply all the time: then there is none to lose."""
         bus = self._device.bus
         bus.hold = True
         try:
             for _ in range(500):
-                if bus.idle:
+                if bus.idle or not self._device.meter.healthy:
                     return
                 await asyncio.sleep_ms(2)
         finally:

@@ -34,7 +34,8 @@ class BenchLink:
     `app.device.BenchService`).
 
     `attached` is true from a hello to the detach: only then are log entries sent unasked, so
-    that a person with a terminal sees no frames.
+    that a person with a terminal sees no frames. `alive`: what tells the supervisor that the task
+    runs, for requests that take long.
     """
 
     def __init__(self, console, device):
@@ -42,6 +43,7 @@ class BenchLink:
         self.device = device
         self._receiver = link_frame.LinkReceiver()
         self._buffer = bytearray(128)
+        self.alive = _nobody
         self.attached = False
         self.malformed = 0
         self.handed_over = False
@@ -53,6 +55,7 @@ class BenchLink:
 
     async def run(self, alive):
         """Ends only when the host wants the REPL."""
+        self.alive = alive
         while not self.handed_over:
             alive()
             count = self._console.receive(self._buffer)
@@ -163,6 +166,10 @@ class BenchLink:
     def send(self, message):
         """Sends one message."""
         self._console.send(link_frame.encode(cbor.encode(message)))
+
+
+def _nobody():
+    pass
 
 
 def _is_count(value):

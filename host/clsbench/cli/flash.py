@@ -15,14 +15,18 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 
 from clsbench.cli import flash_text
 from clsbench.device import dicamm_config, flashing, image, selftest, unflashing
+from clsbench.device.boards import KIB, board_names
 from clsbench.device.copying import Progress as Advance
 from clsbench.device.dicamm_config import DicammConfig
 from clsbench.device.flashing import Outlook, Prepared
+from clsbench.device.modules import slices
 from clsbench.device.repl import RawRepl
 from clsbench.errors import BadInput
 
 _board = click.option(
-    "--board", metavar="BOARD", help="What it is, where it does not say so itself."
+    "--board",
+    metavar="BOARD",
+    help=f"What it is, where it does not say so itself: {', '.join(board_names())}.",
 )
 
 
@@ -38,7 +42,11 @@ _board = click.option(
     "else the settings the board has; else those of a bench.",
 )
 @click.option(
-    "--with", "asked", multiple=True, metavar="PART", help="A part of the firmware besides."
+    "--with",
+    "asked",
+    multiple=True,
+    metavar="PART",
+    help=f"A part of the firmware besides: {', '.join(sorted(slices()))}.",
 )
 @click.option("--dry-run", is_flag=True, help="Look and tell; change nothing.")
 @click.option(
@@ -52,7 +60,7 @@ _board = click.option(
     default=60,
     show_default=True,
     metavar="S",
-    help="How long its start may take; an emulated board needs minutes.",
+    help="How long its start may take, in s.",
 )
 @click.option("--expect-meter", is_flag=True, help="The self-test fails without its meter.")
 @click.option(
@@ -66,7 +74,7 @@ _board = click.option(
     "--drive",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="With --image: where the drive RPI-RP2 is mounted.",
+    help="With --image: where the drive RPI-RP2 (Pico 2: RP2350) is mounted.",
 )
 @click.option("--erase", is_flag=True, help="With --image of an ESP32: all may be erased.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -164,9 +172,15 @@ def _document(
         "slices": prepared.slices,
         "laid_out": outlook.fresh,
         "foreign": outlook.foreign,
-        "records": {"first": facts.record_start, "sectors": facts.record_sectors},
+        "records": {
+            "first": facts.record_start,
+            "sectors": facts.record_sectors,
+            "kib": facts.record_sectors * facts.block_size // KIB,
+            "fs_kib": facts.fs_blocks * facts.block_size // KIB,
+        },
         "to_copy": [path for path, _ in outlook.plan.changed],
         "to_remove": outlook.plan.stale,
+        "to_make": prepared.to_make,
         "unchanged": outlook.plan.unchanged,
         "device": None if config is None else _identity(config),
         "notes": prepared.notes,
@@ -207,7 +221,9 @@ def _tell(words: str) -> None:
 def _progress() -> Iterator[Advance]:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description:38}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+    quiet = not console.is_terminal  # a CI job's log takes no bar
+    elapsed = TimeElapsedColumn()
+    with Progress(*columns, elapsed, console=console, transient=True, disable=quiet) as bar:
         task = bar.add_task("", total=None)
 
         def advance(done: int, total: int, path: str) -> None:
@@ -226,7 +242,8 @@ def unflash(port: str, board: str | None, everything: bool, lose_records: bool) 
     if everything and not lose_records and (count := asyncio.run(unflashing.undelivered(port))):
         raise BadInput(
             f"device on {port} holds {count} records that nobody has acknowledged.\n"
-            "  Fetch them: clsbench records --ack; or give them up: --lose-records"
+            f"  Fetch them: clsbench records --port {port} --key FILE --out DIR --ack; "
+            "or give them up: --lose-records"
         )
     repl, found = flashing.open_board(port, board)
     with repl:

@@ -13,10 +13,12 @@ def lines(document: Mapping[str, Any]) -> list[str]:
     if document.get("dry_run"):
         rows.append(("would copy", _listed(document["to_copy"])))
         rows.append(("would remove", _listed(document["to_remove"])))
+        if document["to_make"]:
+            rows.append(("would make", ", ".join(document["to_make"])))
     else:
         rows.append(("copied", _copied(document["copied"])))
     if document["laid_out"]:
-        rows.append(("storage", _storage(document)))
+        rows += [("storage", line) for line in _storage(document)]
     rows.append(("device", _device(document["device"])))
     rows += [("", note) for note in document["notes"]]
     head = (
@@ -47,10 +49,16 @@ def _copied(report: Mapping[str, Any]) -> str:
     )
 
 
-def _storage(document: Mapping[str, Any]) -> str:
-    records = document["records"]
-    lost = f"; lost: {', '.join(document['foreign'])}" if document["foreign"] else ""
-    return f"laid out: {records['sectors']} sectors of records from {records['first']} on{lost}"
+def _storage(document: Mapping[str, Any]) -> list[str]:
+    tried = bool(document.get("dry_run"))
+    room = (
+        f"{document['records']['kib']} KiB for records, {document['records']['fs_kib']} for files"
+    )
+    found = [f"{'would be ' if tried else ''}laid out anew: {room}"]
+    if document["foreign"]:
+        names = ", ".join(document["foreign"])
+        found.append(f"would lose: {names}; needs --format" if tried else f"lost: {names}")
+    return found
 
 
 def _device(device: Mapping[str, Any] | None) -> str:
@@ -67,7 +75,11 @@ def _checks(document: Mapping[str, Any]) -> list[str]:
     if "checks" not in document:
         return []
     found = [f"  {_MARKS[c['ok']]} {c['name']:11} {c['detail']}" for c in document["checks"]]
-    return ["Self-test", *found, "Passed." if document["ok"] else "Failed."]
+    if document["ok"]:
+        return ["Self-test", *found, "Passed."]
+    wiring = f"boards/{document['board']}/wiring.md"
+    look = f"Look: clsbench log --port {document['port']}; wiring: {wiring}"
+    return ["Self-test", *found, f"Failed. {look}"]
 
 
 def image_lines(told: Mapping[str, Any]) -> list[str]:

@@ -76,13 +76,14 @@ _t("/b")
 @dataclass
 class Prepared:
     """What a board will get. slices: parts beside the application; provisioned: None where the
-    board keeps the settings it has."""
+    board keeps the settings it has; to_make: what a dry run did not make on the host."""
 
     found: Found
     slices: list[str]
     firmware: list[DeviceFile]
     provisioned: list[DeviceFile] | None
     notes: list[str] = field(default_factory=list)
+    to_make: list[str] = field(default_factory=list)
 
     @property
     def bytecode(self) -> int:
@@ -126,7 +127,8 @@ def prepare(
     firmware = build_firmware(facts.name, cache, slices)
     _check_size(facts, slices, bytecode_bytes(firmware))
     files = None if config is None else _provisioned(config, notes, writes)
-    return Prepared(found, slices, firmware, files, notes)
+    lacking = [] if config is None or writes else _lacking(config)
+    return Prepared(found, slices, firmware, files, notes, lacking)
 
 
 def _check_size(facts: BoardFacts, slices: Sequence[str], size: int) -> None:
@@ -146,13 +148,18 @@ def _provisioned(config: DicammConfig, notes: list[str], writes: bool) -> list[D
             notes.append(f"certificate of {device.cls_id} issued in {pki.directory}")
     else:
         notes.append("no gateway: no certificate on the board, time comes from this machine")
-    if not writes and not (config.key_file.exists() and _certified(pki, device.cls_id)):
+    if not writes and _lacking(config):
         return []  # nothing is made in a dry run
     return device_files(device, pki, config.key_file)
 
 
-def _certified(pki: Pki | None, cls_id: str) -> bool:
-    return pki is None or cls_id in pki.cls_ids
+def _lacking(config: DicammConfig) -> list[str]:
+    """What a flashing with this configuration makes on the host first."""
+    found = [] if config.key_file.exists() else [f"{config.key_file} (0600)"]
+    gateway, cls_id = config.gateway, config.device().cls_id
+    if gateway is not None and cls_id not in Pki.open(gateway.pki).cls_ids:
+        found.append(f"a certificate of {cls_id} in {gateway.pki}")
+    return [*found, "and the board's settings from it"] if found else []
 
 
 def look(repl: RawRepl, prepared: Prepared) -> Outlook:
@@ -187,6 +194,36 @@ def write(repl: RawRepl, prepared: Prepared, outlook: Outlook, progress: Progres
 def restart(repl: RawRepl) -> None:
     """Hard reset; the port is given back."""
     repl.start(RESET)
+
+
+def name_of(port: str) -> str:
+    """Which board is on a port: its folder in boards/."""
+    repl, found = open_board(port, None)
+    with repl:
+        return found.facts.name
+
+
+def make_room(port: str, board: str) -> None:
+    """Room for records on a board that has none, for those who bring their own files next.
+
+    Raises BadInput where somebody's files would be lost, or a partition is missing.
+    """
+    repl, found = open_board(port, board)
+    with repl:
+        if found.facts.port == "esp32":
+            _check_partition(repl, found.facts)
+        if found.facts.port != "rp2":
+            return
+        state, foreign = layout.look(repl, found.facts)
+        if state == layout.FINE:
+            return
+        if foreign:
+            raise BadInput(
+                f"board on {port} holds files of yours: {', '.join(foreign)}.\n"
+                "  Room for records means making its file system anew: save them, then take "
+                f"them off (mpremote connect {port} fs rm)"
+            )
+        layout.lay_out(repl, found.facts, state)
 
 
 def holds_settings(repl: RawRepl) -> bool:

@@ -7,6 +7,7 @@ import asyncio
 import errno
 import socket
 import threading
+from typing import Any
 
 import serial
 import serial_asyncio
@@ -25,9 +26,15 @@ async def open_port(port: str, baud: int) -> Streams:
     try:
         if port.startswith("rfc2217://"):
             return await _open_threaded(port, baud)
-        return await serial_asyncio.open_serial_connection(url=port, baudrate=baud)
+        return await serial_asyncio.open_serial_connection(url=port, baudrate=baud, **owned(port))
     except (OSError, ValueError, serial.SerialException) as error:
         raise port_problem(port, error) from error
+
+
+def owned(port: str) -> dict[str, Any]:
+    """Arguments with which pyserial opens a port for one program alone, as mpremote does: two that
+    talk to a board at once each get half of its answers. A port of a URL is its server's."""
+    return {} if "://" in port else {"exclusive": True}
 
 
 def found_ports() -> list[str]:

@@ -63,8 +63,15 @@ def recognise(repl: RawRepl, board: str | None = None) -> Found:
             f"board on {repl.port} runs {words}, which takes bytecode {mpy & 0xFF}, "
             f"this program writes {_BYTECODE}"
         )
-    facts = board_facts(board or _best(repl.port, matching(platform, machine), words))
+    candidates = matching(platform, machine)
+    facts = board_facts(board or _best(repl.port, candidates, words))
     _check_fits(repl.port, facts, platform, mpy, words)
+    if candidates and facts.name not in candidates:
+        raise BadInput(
+            f"board on {repl.port} runs {words}: that is {candidates[0]}, not {facts.name}.\n"
+            f"  Leave --board out; or, where it is a {facts.title}, put its own image on: "
+            f"clsbench flash --image {facts.image}-….{'uf2' if facts.port == 'rp2' else 'bin'}"
+        )
     return Found(facts, tuple(version), machine)
 
 

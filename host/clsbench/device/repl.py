@@ -11,7 +11,7 @@ from types import TracebackType
 
 import serial
 
-from clsbench.device.ports import port_problem
+from clsbench.device.ports import owned, port_problem
 from clsbench.errors import PeerRefused, PeerSilent
 
 BAUD = 115200
@@ -35,7 +35,9 @@ class RawRepl:
     def __init__(self, port: str, baud: int = BAUD):
         self.port = port
         try:
-            self._serial = serial.serial_for_url(port, baudrate=baud, timeout=_READ_S)
+            self._serial = serial.serial_for_url(
+                port, baudrate=baud, timeout=_READ_S, **owned(port)
+            )
             if "://" not in port:  # rfc2217:// has none
                 self._serial.write_timeout = _WRITE_S
         except (OSError, ValueError, serial.SerialException) as error:

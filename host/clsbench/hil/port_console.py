@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import serial
 from serial.tools import list_ports
 
+from clsbench.device.ports import owned, port_problem
 from clsbench.errors import EnvironmentProblem
 
 BY_NUMBER = "serial:"  # then the USB serial number
@@ -134,11 +135,13 @@ class PortConsole:
     def _open_device(self) -> None:
         name = resolve(self.port)
         try:
-            device = serial.serial_for_url(name, baudrate=self._baud, timeout=_READ_S)
+            device = serial.serial_for_url(
+                name, baudrate=self._baud, timeout=_READ_S, **owned(name)
+            )
             if "://" not in name:  # URLs have none
                 device.write_timeout = _WRITE_S
         except (OSError, ValueError, serial.SerialException) as error:
-            raise EnvironmentProblem(f"port {self.port} cannot be opened: {error}") from error
+            raise port_problem(self.port, error) from error
         self._device = device
 
     def _drop(self) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from clsbench.device import flashing
 from clsbench.device.flash import flash
 from clsbench.errors import BadInput, EnvironmentProblem, PeerSilent
 from clsbench.hil import raw_repl
@@ -30,7 +31,6 @@ from clsbench.hil.wall import WallTime
 
 RELAY_LINES = ("cts", "dsr", "cd", "ri")
 _WIRING = Wiring(relay=2, tamper=3, power_fail=4, bus_uart=0)  # roles only
-_PLATFORMS = {"rp2": "rpi_pico", "esp32": "esp32_generic", "linux": "unix", "darwin": "unix"}
 _POWER_S = 30.0  # what a power switch's command may take
 _BACK_S = 20.0  # until a port is there again
 _OBSERVE_S = 0.005
@@ -84,10 +84,8 @@ class SerialBoard(WallTime):
         if not self._firmware:
             self._power("on")
             self.console.open(_BACK_S)
-            platform = self.repl("import sys\nprint(sys.platform)").strip()
-            if platform not in _PLATFORMS:
-                raise EnvironmentProblem(f"board {self.name}: platform {platform!r} is unknown")
-            self._firmware = _PLATFORMS[platform]
+            with self.console.lend() as port:
+                self._firmware = flashing.name_of(port)
         return self._firmware
 
     def start(self, files: Sequence[DeviceFile] = ()) -> None:
@@ -95,7 +93,9 @@ class SerialBoard(WallTime):
         self.console.open(_BACK_S)
         if self._options.bus and self._bus is None:
             self._bus = BusEnd(PortLine(self._options.bus, 9600))
+        firmware = self.firmware
         with self.console.lend() as port:
+            flashing.make_room(port, firmware)
             flash(port, files)
         if self._options.relay_line and self._observer is None:
             self._observer = _LineObserver(self.console, self._options.relay_line, self.now)
