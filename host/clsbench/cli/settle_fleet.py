@@ -209,14 +209,14 @@ def _run(paths: list[Path], out: Path, jobs: int) -> Tally:
     import clsbench.settlement.fast  # once, before the processes part  # noqa: F401
 
     whole = Tally()
-    with (
-        Progress(console=Console(stderr=True)) as progress,
-        ProcessPoolExecutor(jobs) as pool,
-    ):
-        bar = progress.add_task("metering points", total=len(paths))
-        for tally in pool.map(_settle_one, paths, [out] * len(paths), chunksize=4):
-            whole.add(tally)
-            progress.advance(bar)
+    with ProcessPoolExecutor(jobs) as pool:
+        # the processes part here, before the progress bar has a thread
+        tallies = pool.map(_settle_one, paths, [out] * len(paths), chunksize=4)
+        with Progress(console=Console(stderr=True)) as progress:
+            bar = progress.add_task("metering points", total=len(paths))
+            for tally in tallies:
+                whole.add(tally)
+                progress.advance(bar)
     return whole
 
 

@@ -187,7 +187,9 @@ def _look(config: Path | None, state: Path | None) -> "Look":
     if config is not None and state is not None:
         raise click.UsageError("give --config FILE or --state DIR, not both")
     place = state or load_config(config or _HERE).smgw.state()
-    return Look(place, now_ms())
+    look = Look(place, now_ms())
+    click.get_current_context().call_on_close(look.close)
+    return look
 
 
 def _give(document: Any, as_json: bool, show: Any) -> None:

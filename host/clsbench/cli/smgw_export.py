@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,9 +40,9 @@ def export(config: Path, profile: str, month: str, out: Path, tariff_file: Path 
         known = ", ".join(section.id for section in loaded.taf) or "none"
         raise BadInput(f"--profile {profile}: not in {config}; there are: {known}")
     span = span_of(taf, month_span(month))
-    archive = Archive.reading(loaded.smgw.state())
-    rows = archive.originals(taf.meter_id, None, span[0], span[1] + 1, QUARTER_MS)
-    logs = archive.log_entries(consumer_log(taf.final_consumer), span[0], span[1] + 1)
+    with closing(Archive.reading(loaded.smgw.state())) as archive:
+        rows = archive.originals(taf.meter_id, None, span[0], span[1] + 1, QUARTER_MS)
+        logs = archive.log_entries(consumer_log(taf.final_consumer), span[0], span[1] + 1)
     content = contract(_party(loaded, taf.final_consumer), taf, span, rows, logs)
     _write(out, adapter_file(content))
     if tariff_file is not None:

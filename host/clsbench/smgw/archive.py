@@ -39,6 +39,10 @@ class Archive:
         """For looking only, beside a running gateway. Raises EnvironmentProblem."""
         return cls(look_at(state))
 
+    def close(self) -> None:
+        """Closes what `reading` has opened."""
+        self._db.close()
+
     # original list
 
     def add_originals(self, rows: Iterable[Original]) -> int:

@@ -25,6 +25,10 @@ class Look:
         self.archive = Archive(self._db)
         self.history = ProfileHistory(self._db)
 
+    def close(self) -> None:
+        """Ends the look."""
+        self._db.close()
+
     def status(self) -> dict[str, Any]:
         """The gateway as a whole."""
         facts = dict(self._db.execute("SELECT name, value FROM facts").fetchall())
