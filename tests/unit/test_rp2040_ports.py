@@ -11,7 +11,7 @@ pytest.importorskip("rp2040py", reason="rp2040py is not installed: clsbench[rp20
 from clsbench.hil.rp2040.ports import Ports
 from clsbench.hil.rp2040.pty_port import PtyPort
 
-HELD_UP, HOLD_S = 20, 0.02
+HELD_UP, HOLD_S = 15, 0.02
 DEADLINE_S = 20
 
 
