@@ -157,7 +157,7 @@ async def test_a_device_record_that_is_refused_holds_up_no_other(wan, pki, tmp_p
         await bench.until("record.device", 2)
         seqs = [event["detail"]["seq"] for event in bench.events("record.device")]
         assert seqs == [1, 3]
-        assert bench.events("delivery.failed")
+        await bench.until("delivery.failed")
 
 
 async def test_a_market_participant_that_lost_its_store_gets_all_again(wan, pki, tmp_path):
