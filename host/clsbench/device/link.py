@@ -27,7 +27,7 @@ from clsbench.device.link_inbox import (
     Inbox,
     frame,
 )
-from clsbench.device.ports import open_port
+from clsbench.device.ports import close_port, open_port
 from clsbench.errors import PeerRefused, PeerSilent
 
 _BATCH = 32
@@ -80,8 +80,8 @@ class LinkClient:
             with contextlib.suppress(PeerSilent):
                 await self.request({0: DETACH}, timeout_s=0.3, tries=1)
         self._task.cancel()
-        self._writer.close()
         await asyncio.gather(self._task, return_exceptions=True)
+        await close_port(self._writer)
 
     async def hello(self, timeout_s: float = 2.0, tries: int = 5) -> dict[str, Any]:
         """Who is there: device_id, cls_id, meter_id, version, board, protocol, mono_ms."""

@@ -4,6 +4,7 @@ Knows pyserial and what keeps a port from opening; knows nothing of what travels
 """
 
 import asyncio
+import contextlib
 import errno
 import socket
 import threading
@@ -17,6 +18,7 @@ from clsbench.errors import EnvironmentProblem
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
+CLOSE_S = 0.5
 _READ_S = 0.1
 _BUSY = (errno.EBUSY, errno.EAGAIN)
 
@@ -29,6 +31,17 @@ async def open_port(port: str, baud: int) -> Streams:
         return await serial_asyncio.open_serial_connection(url=port, baudrate=baud, **owned(port))
     except (OSError, ValueError, serial.SerialException) as error:
         raise port_problem(port, error) from error
+
+
+async def close_port(writer: asyncio.StreamWriter) -> None:
+    """Gives the port back: on return the next one may open it. What the other end has not taken
+    CLOSE_S later is dropped."""
+    writer.close()
+    for give_up in (lambda: None, writer.transport.abort):
+        give_up()
+        with contextlib.suppress(TimeoutError, OSError, serial.SerialException):
+            await asyncio.wait_for(asyncio.shield(writer.wait_closed()), CLOSE_S)
+            return
 
 
 def owned(port: str) -> dict[str, Any]:
