@@ -113,6 +113,7 @@ def test_settings_nobody_states_are_marked_as_assumed():
     assert line_of(catalogue.load("orno_we516")) == Line(9600, "even", 1, ())
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize("baud", [9600, 38400])
 def test_a_paced_line_keeps_the_baud_rate_and_the_silence(read, baud):
     """80 registers: 8 + 165 characters of 10 bits, and 3.5 characters before the reply."""
