@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KINDS = (*[SOUND] * 5, *(kind for kind in BROKEN if kind != "bus"))  # its UART cannot be replaced
 TRIAL_S = 4
-_CUT_SPANS_S = (6.0, 25.0)  # from the begin of an update: while it is staged, or on trial
+_CUT_SPANS_S = (6.0, 12.0)  # from the begin of an update: while it is staged, or on trial
 _RESOLVED_S = 300.0
 _GREET_S = 60.0
 _AGAIN_S = 0.5
