@@ -8,6 +8,7 @@ import contextlib
 import errno
 import socket
 import threading
+import time
 from typing import Any
 
 import serial
@@ -19,18 +20,38 @@ from clsbench.errors import EnvironmentProblem
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 CLOSE_S = 0.5
+PATIENCE_S = 1.0  # with a port that another program holds: one that ends lets go a moment later
+_AGAIN_S = 0.05
 _READ_S = 0.1
 _BUSY = (errno.EBUSY, errno.EAGAIN)
 
 
 async def open_port(port: str, baud: int) -> Streams:
     """Reader and writer of the port. Raises EnvironmentProblem with cause and next step."""
-    try:
-        if port.startswith("rfc2217://"):
-            return await _open_threaded(port, baud)
-        return await serial_asyncio.open_serial_connection(url=port, baudrate=baud, **owned(port))
-    except (OSError, ValueError, serial.SerialException) as error:
-        raise port_problem(port, error) from error
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            if port.startswith("rfc2217://"):
+                return await _open_threaded(port, baud)
+            return await serial_asyncio.open_serial_connection(
+                url=port, baudrate=baud, **owned(port)
+            )
+        except (OSError, ValueError, serial.SerialException) as error:
+            if not _is_held(error) or time.monotonic() > until:
+                raise port_problem(port, error) from error
+        await asyncio.sleep(_AGAIN_S)
+
+
+def open_serial(port: str, baud: int, timeout_s: float) -> Any:
+    """The port as pyserial has it, for threads. Raises EnvironmentProblem as `open_port`."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return serial.serial_for_url(port, baudrate=baud, timeout=timeout_s, **owned(port))
+        except (OSError, ValueError, serial.SerialException) as error:
+            if not _is_held(error) or time.monotonic() > until:
+                raise port_problem(port, error) from error
+        time.sleep(_AGAIN_S)
 
 
 async def close_port(writer: asyncio.StreamWriter) -> None:
@@ -59,6 +80,10 @@ def found_ports() -> list[str]:
     return found
 
 
+def _is_held(error: Exception) -> bool:
+    return getattr(error, "errno", None) in _BUSY or "exclusively lock" in str(error)
+
+
 def port_problem(port: str, error: Exception) -> EnvironmentProblem:
     """What a port that does not open raises: cause and next step."""
     number = getattr(error, "errno", None)
@@ -67,7 +92,7 @@ def port_problem(port: str, error: Exception) -> EnvironmentProblem:
         step = "Does the server run there, and has it no other client?"
     elif number == errno.EACCES:
         step = "You may not use it: on Linux join its group (ls -l shows it), then log in anew."
-    elif number in _BUSY or "exclusively lock" in str(error):
+    elif _is_held(error):
         step = "Another program holds it: a terminal, mpremote, or another clsbench."
     else:
         found = ", ".join(found_ports()) or "none"

@@ -11,7 +11,7 @@ from types import TracebackType
 
 import serial
 
-from clsbench.device.ports import owned, port_problem
+from clsbench.device.ports import open_serial
 from clsbench.errors import PeerRefused, PeerSilent
 
 BAUD = 115200
@@ -34,14 +34,9 @@ class RawRepl:
 
     def __init__(self, port: str, baud: int = BAUD):
         self.port = port
-        try:
-            self._serial = serial.serial_for_url(
-                port, baudrate=baud, timeout=_READ_S, **owned(port)
-            )
-            if "://" not in port:  # rfc2217:// has none
-                self._serial.write_timeout = _WRITE_S
-        except (OSError, ValueError, serial.SerialException) as error:
-            raise port_problem(port, error) from error
+        self._serial = open_serial(port, baud, _READ_S)
+        if "://" not in port:  # rfc2217:// has none
+            self._serial.write_timeout = _WRITE_S
         self._paste = True
         self._rest = b""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import serial
 from serial.tools import list_ports
 
-from clsbench.device.ports import owned, port_problem
+from clsbench.device.ports import open_serial
 from clsbench.errors import EnvironmentProblem
 
 BY_NUMBER = "serial:"  # then the USB serial number
@@ -134,14 +134,9 @@ class PortConsole:
 
     def _open_device(self) -> None:
         name = resolve(self.port)
-        try:
-            device = serial.serial_for_url(
-                name, baudrate=self._baud, timeout=_READ_S, **owned(name)
-            )
-            if "://" not in name:  # URLs have none
-                device.write_timeout = _WRITE_S
-        except (OSError, ValueError, serial.SerialException) as error:
-            raise port_problem(self.port, error) from error
+        device = open_serial(name, self._baud, _READ_S)
+        if "://" not in name:  # URLs have none
+            device.write_timeout = _WRITE_S
         self._device = device
 
     def _drop(self) -> None:
