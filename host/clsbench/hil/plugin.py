@@ -58,6 +58,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(capability, ...): what a board must be able to do")
     config.addinivalue_line("markers", "long: runs only in the long form (--board)")
     config.stash[_RECOVERIES] = []
+    image = config.getoption("--uf2")
+    if image is not None:  # for tests that take the image without a bench, too
+        os.environ[boards.UF2_VARIABLE] = str(image.resolve())
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
