@@ -58,11 +58,12 @@ async def close_port(writer: asyncio.StreamWriter) -> None:
     """Gives the port back: on return the next one may open it. What the other end has not taken
     CLOSE_S later is dropped."""
     writer.close()
-    for give_up in (lambda: None, writer.transport.abort):
-        give_up()
+    for _ in range(2):
+        # a port that went away is as closed as one that was given back: nothing is left to tell
         with contextlib.suppress(TimeoutError, OSError, serial.SerialException):
             await asyncio.wait_for(asyncio.shield(writer.wait_closed()), CLOSE_S)
             return
+        writer.transport.abort()
 
 
 def owned(port: str) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class UpdateCampaign:
                 elif kind != "time":
                     self._bench.set_time()
             except (PeerSilent, PeerRefused):
-                pass  # cut off, or not yet; what became of it is asked anew
+                pass  # cut off, or not yet: the next turn asks the device what became of it
             self._nap()
         raise PeerSilent(f"version {manifest.version} came to no end in {_RESOLVED_S:g} s")
 

@@ -104,7 +104,7 @@ class SmlPusher:
         self.count += 1
 
     def _telegrams(self) -> Iterator[Sent | None]:
-        """What to write at each interval; None: nothing this time."""
+        """What to write at each interval; None: nothing now. Each kind of meter has its own."""
         raise NotImplementedError
 
 

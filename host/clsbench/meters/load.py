@@ -51,7 +51,7 @@ class Load:
 
     @property
     def power_w(self) -> int:
-        """Power drawn at `now_ms`."""
+        """Power drawn at `now_ms`. Each kind of load has its own."""
         raise NotImplementedError
 
     def advance(self, to_ms: int) -> None:

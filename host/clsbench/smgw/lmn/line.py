@@ -119,7 +119,7 @@ class LineReader:
             await asyncio.sleep(pause_s)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Reads until the line ends."""
+        """Reads until the line ends. Each protocol has its own."""
         raise NotImplementedError
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
