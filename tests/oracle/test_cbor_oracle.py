@@ -14,14 +14,15 @@ from dicamm.proto.cbor import CborError, Tag
 CDDL = (Path(__file__).parents[2] / "docs" / "wire.cddl").read_text(encoding="utf-8")
 
 DEVICE = {"device_id": "ETST0020000017", "cls_id": "ETST0020000017", "meter_id": "1EAS0012345678"}
-FIRMWARE = {"version": "0.1.0", "board": "unix", "protocol": 1, "mono_ms": 5}
+OLDER = {"version": "0.1.0", "board": "unix", "protocol": 1, "mono_ms": 5}
+FIRMWARE = OLDER | {"start_id": 2**32 - 1}
 UUID = bytes.fromhex("018f3c1e7a5b7c3d8e9f0123456789ab")
 UTC_MS = 1_790_000_000_000
 SEALED = bytes.fromhex("d18443a10105a10443746573") + b"\x41x" + b"\x58\x20" + bytes(32)
 MESSAGES = [
     ("hello-request", {0: 1, 1: 1}),
     ("hello", {0: 1, 1: 1, 2: DEVICE | FIRMWARE}),
-    ("hello", {0: 1, 1: 1, 2: DEVICE | FIRMWARE | {"boot": 3}}),
+    ("hello", {0: 1, 1: 1, 2: DEVICE | OLDER}),
     ("set-time", {0: 2, 1: 2, 2: UTC_MS, 3: 500}),
     ("command", {0: 3, 1: 3, 2: "begin", 3: UUID, 4: "Abruf 7 für Pool Süd", 5: UTC_MS}),
     ("command", {0: 3, 1: 4, 2: "end", 3: UUID}),

@@ -39,6 +39,7 @@ class Device:
         self.settings = settings
         self.ports = ports
         self.board = board
+        self.start_id = int.from_bytes(os.urandom(4), "big")
         self.log = Log(ports.clock)
         self.interlock = Interlock(ports.relay)
         self.legal_time = LegalTime(settings.drift_ppm)
@@ -189,6 +190,7 @@ class BenchService:
             "board": device.board,
             "protocol": PROTOCOL,
             "mono_ms": device.ports.clock.mono_ms(),
+            "start_id": device.start_id,
         }
 
     def status(self):

@@ -8,6 +8,7 @@ from typing import Any
 
 from clsbench.bench.plant import BenchPlant
 from clsbench.device.link import LinkClient
+from clsbench.device.link_inbox import restarted
 from clsbench.device.records import TIME_STATES, DeviceRecord, SealBroken, open_record
 from clsbench.errors import ClsbenchError, PeerSilent
 from clsbench.eventlog import EventLog
@@ -28,7 +29,7 @@ class DeviceObserver:
         self._events = events
         self._link: LinkClient | None = None
         self._task: asyncio.Task[None] | None = None
-        self._mono_ms = 0
+        self._hello: dict[str, Any] | None = None
         self._logged: set[tuple[int, int, str]] = set()
         self.records: dict[int, DeviceRecord] = {}
         self.broken: list[str] = []
@@ -41,7 +42,7 @@ class DeviceObserver:
 
     async def start(self) -> dict[str, Any]:
         """Opens the link and returns the device's hello."""
-        self._mono_ms = 0
+        self._hello = None
         self._link = await LinkClient.open(self._port)
         self._link.on_log = self._on_log
         hello = await self._say_hello(tries=10)
@@ -104,8 +105,8 @@ class DeviceObserver:
     async def _say_hello(self, tries: int = 5) -> dict[str, Any]:
         """A restarted device sends its log only from the next hello on: asks for the rest."""
         hello = await self.link.hello(tries=tries)
-        before, self._mono_ms = self._mono_ms, hello["mono_ms"]
-        if before == 0 or hello["mono_ms"] < before:
+        before, self._hello = self._hello, hello
+        if before is None or restarted(before, hello):
             self._logged.clear()
             await self.link.logs()
         return hello

@@ -16,6 +16,7 @@ import click
 from clsbench.cli import board_text
 from clsbench.device.export import write_records
 from clsbench.device.link import LinkClient
+from clsbench.device.link_inbox import restarted
 from clsbench.device.receive import receive
 from clsbench.device.records import (
     DeviceRecord,
@@ -114,7 +115,7 @@ async def _log(port: str, follow: bool, show: Any, show_text: Any) -> None:
             before = hello
             # a restarted device sends its log only to a host that has said hello
             hello = await link.hello(timeout_s=2.0, tries=10)
-            if hello["mono_ms"] < before["mono_ms"]:
+            if restarted(before, hello):
                 show_text("-- the device has restarted --")
                 link.on_log = None
                 for entry in await link.logs():

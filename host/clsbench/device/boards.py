@@ -65,6 +65,11 @@ class BoardFacts:
     pins: dict[str, int]
     uarts: dict[str, int]
 
+    @property
+    def word_size(self) -> int:
+        """Bytes of a word, of which the interpreter's objects are made."""
+        return 8 if "64" in self.arch else 4
+
 
 @cache
 def board_facts(name: str) -> BoardFacts:

@@ -84,7 +84,8 @@ class LinkClient:
         await close_port(self._writer)
 
     async def hello(self, timeout_s: float = 2.0, tries: int = 5) -> dict[str, Any]:
-        """Who is there: device_id, cls_id, meter_id, version, board, protocol, mono_ms."""
+        """Who is there: device_id, cls_id, meter_id, version, board, protocol, mono_ms,
+        start_id (another after each start)."""
         answer = await self.request({0: HELLO}, timeout_s, tries)
         self._attached = True
         return answer[2]

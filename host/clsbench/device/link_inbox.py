@@ -5,7 +5,7 @@ wait in asyncio and in a board's own time.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import cbor2
@@ -26,6 +26,12 @@ _FIELDS = {
     LOG: {2, 3, 4},
     UPDATE: {1, 2, 3, 4},
 }
+
+
+def restarted(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether the device started anew between two of its hellos."""
+    other = before.get("start_id") != now.get("start_id")
+    return other or now["mono_ms"] < before["mono_ms"]  # all that older firmware tells
 
 
 class Inbox:

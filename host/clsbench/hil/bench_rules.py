@@ -6,21 +6,31 @@ Knows a bench, no pytest.
 import uuid as uuidlib
 from typing import Any
 
+from clsbench.device.boards import board_facts
+from clsbench.device.link_inbox import restarted
 from clsbench.hil.benching import Bench
 from clsbench.hil.board import INPUTS
 
-HEAP_SLACK = 6144  # bytes: after a start the log and the memory of answers fill up, once
-HEAP_LOOKS = 5
+# words of heap: after a start the log fills up, once, with some 12 each of its 64 entries; and the
+# collector takes stale words on the stack for references, which is worth as much again
+HEAP_SLACK_WORDS = 2048
+_LOOKS, _BETWEEN_S = 8, 0.5  # such stale words go, what has leaked stays
 _CALM_S = 15.0
 
 
 class Watch:
-    """Made before a test, with the device's status then; `calm` and `check` come after it."""
+    """One for all tests on a bench. Heap is compared with the least since the device's start, so
+    that what single tests leave adds up."""
 
-    def __init__(self, bench: Bench, status: dict[str, Any]):
+    def __init__(self, bench: Bench):
         self._bench = bench
-        self._allocated = status["heap"]["allocated"]
-        self._made_s = bench.board.now()
+        self._slack = HEAP_SLACK_WORDS * board_facts(bench.board.firmware).word_size
+        self._hello: dict[str, Any] | None = None
+        self._least = 0
+
+    def begin(self, status: dict[str, Any]) -> None:
+        """Before a test; status: of just now."""
+        self._grown(status)
 
     def calm(self) -> None:
         """Takes back what the test may have left: faults and levels."""
@@ -40,10 +50,21 @@ class Watch:
             status = bench.status_when(lambda status: status["open_uuid"] is None, _CALM_S)
         assert not status["relay_closed"], "nothing is open, and the relay is closed"
         assert not bench.relay_closed, "the device calls the relay open, the bench sees it closed"
-        if self._grown(status) > HEAP_SLACK and bench.started_s() < self._made_s:
-            # not started anew meanwhile; a poll under way is no growth: the least of some looks
-            grown = min(self._grown(bench.link.status()) for _ in range(HEAP_LOOKS))
-            assert grown <= HEAP_SLACK, f"heap grew by {grown} bytes over the test"
+        self._check_heap(status)
+
+    def _check_heap(self, status: dict[str, Any]) -> None:
+        grown = self._grown(status)
+        for _ in range(_LOOKS):
+            if grown <= self._slack:
+                return
+            self._bench.board.sleep(_BETWEEN_S)
+            grown = self._grown(self._bench.link.status())
+        raise AssertionError(f"heap in use is {grown} bytes above its least since the start")
 
     def _grown(self, status: dict[str, Any]) -> int:
-        return status["heap"]["allocated"] - self._allocated
+        before, self._hello = self._hello, self._bench.link.hello()
+        allocated = status["heap"]["allocated"]
+        if before is None or restarted(before, self._hello):
+            self._least = allocated
+        self._least = min(self._least, allocated)
+        return allocated - self._least

@@ -161,11 +161,6 @@ class Bench:
 
     # what a test asks
 
-    def started_s(self) -> float:
-        """When the device started, in board time."""
-        mono_ms = self.link.hello()["mono_ms"]
-        return self.board.now() - mono_ms / 1000
-
     @property
     def relay_closed(self) -> bool:
         """What the bench sees of the relay, or the device's word where it sees none."""

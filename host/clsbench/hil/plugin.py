@@ -131,19 +131,25 @@ def hil_rig(
         board.close()
 
 
+@pytest.fixture(scope="session")
+def hil_watch(hil_rig: Bench) -> Watch:
+    """What must hold after each test on the bench."""
+    return Watch(hil_rig)
+
+
 @pytest.fixture
-def bench(request: pytest.FixtureRequest, hil_rig: Bench) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest, hil_rig: Bench, hil_watch: Watch) -> Iterator[Bench]:
     """A DICAMM that answers, its meter healthy, its time set, its relay open."""
     how, status = hil_rig.recover()
     if how:
         request.node.user_properties.append(("recovered", how))  # into the JUnit XML
         request.config.stash[_RECOVERIES].append(f"{request.node.nodeid} by {how}")
     hil_rig.mark(status)
-    watch = Watch(hil_rig, status)
+    hil_watch.begin(status)
     yield hil_rig
-    watch.calm()
+    hil_watch.calm()
     if not request.node.stash.get(_FAILED, False):
-        watch.check()
+        hil_watch.check()
 
 
 @pytest.fixture
