@@ -34,7 +34,8 @@ PUSH_S = 0.03
 
 
 class Parties:
-    """Roles by name. `socket(name)`: a role's operator socket. speed: of the bench's clock."""
+    """Roles by name. `socket(name)`: a role's operator socket. speed: of the bench's clock.
+    meters: one for each gateway, as they were started; their registers rise all the time."""
 
     def __init__(self, work: Path, short: str, speed: int = 1):
         self.clock = BenchClock(speed)
@@ -42,7 +43,7 @@ class Parties:
         self.short = short
         self.roles: dict[str, RoleProcess] = {}
         self.pki = Pki.init(work / "pki", SMGW, OWN_GWA, [ACTIVE, OTHER, PASSIVE], [CLS])
-        self._meters: list[PtyMeter] = []
+        self.meters: list[PtyMeter] = []
         self._pushing = asyncio.create_task(self._push())
 
     def socket(self, name: str) -> str:
@@ -84,7 +85,7 @@ class Parties:
         own = name == SMGW
         pki = self.pki.directory if own else self.foreign_pki("smgw", name, "SMGW")
         meter = PtyMeter(METER, self.clock)
-        self._meters.append(meter)
+        self.meters.append(meter)
         state = {"id": name, "state_dir": str(self.work / name), "clock": self.clock.spec()}
         head = [
             ("[smgw]", state | {"event_log": str(self.work / "events.jsonl")}),
@@ -122,7 +123,7 @@ class Parties:
         self._pushing.cancel()
         for role in self.roles.values():
             await role.stop()
-        for meter in self._meters:
+        for meter in self.meters:
             meter.close()
 
     async def _box(self, port: int, got: list[dict[str, Any]]) -> None:
@@ -159,7 +160,7 @@ class Parties:
 
     async def _push(self) -> None:
         while True:
-            for meter in self._meters:
+            for meter in self.meters:
                 meter.push()
             await asyncio.sleep(PUSH_S)
 

@@ -18,7 +18,8 @@ _STATUS = 0x1C0104
 class PtyMeter:
     """port: what a gateway opens. sent_ms: register value -> bench time of its telegram's write.
 
-    unread: telegrams that found no room, because nobody reads the line.
+    raw: what the register shows. unread: telegrams that found no room, because nobody reads the
+    line.
     """
 
     def __init__(self, meter_id: str, clock: BenchClock, first_raw: int = 1000):
@@ -28,21 +29,21 @@ class PtyMeter:
         self._clock = clock
         self._server_id = server_id(meter_id)
         self._line = Pty()
-        self._raw = first_raw
+        self.raw = first_raw
         self.port = self._line.path
 
     def push(self) -> None:
         """One telegram, in one write."""
-        self._raw += 1
+        self.raw += 1
         at_ms = self._clock.now_ms()
-        values = [(obis_bytes(IMPORT), self._raw, -1, 30, _STATUS)]
-        data = telegram(self._server_id, values, at_ms // 1000 & 0xFFFFFFFF, self._raw)
+        values = [(obis_bytes(IMPORT), self.raw, -1, 30, _STATUS)]
+        data = telegram(self._server_id, values, at_ms // 1000 & 0xFFFFFFFF, self.raw)
         try:
             whole = os.write(self._line.master, data) == len(data)
         except BlockingIOError:
             whole = False
         if whole:
-            self.sent_ms[self._raw] = at_ms
+            self.sent_ms[self.raw] = at_ms
         else:
             self.unread += 1
 
