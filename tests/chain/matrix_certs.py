@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -63,11 +62,11 @@ class Forge:
         return authority.new_end(self._cn, TLS, self._span, self._other, self._cn.lower())
 
     def forged(self) -> Issued:
-        key = ec.generate_private_key(self.issuer.key.curve)
+        key = ec.generate_private_key(authority.end_curve(self.issuer))
         return self._build(key, Issued(self.issuer.certificate, self._other.key))
 
     def self_signed(self) -> Issued:
-        key = ec.generate_private_key(self.issuer.key.curve)
+        key = ec.generate_private_key(authority.end_curve(self.issuer))
         return self._build(key, None)
 
     def revoked(self) -> Issued:
@@ -105,11 +104,11 @@ class Forge:
         return self._build(ec.generate_private_key(curve), self.issuer)
 
     def one_end_only(self) -> Issued:
-        key = ec.generate_private_key(self.issuer.key.curve)
+        key = ec.generate_private_key(authority.end_curve(self.issuer))
         return self._build(key, self.issuer, usages=(CLIENT,))
 
     def other_end_only(self) -> Issued:
-        key = ec.generate_private_key(self.issuer.key.curve)
+        key = ec.generate_private_key(authority.end_curve(self.issuer))
         return self._build(key, self.issuer, usages=(SERVER,))
 
     def lives_too_long(self) -> Issued:
@@ -142,4 +141,4 @@ class Forge:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(named), False)
         )
-        return Issued(builder.sign(signer, hashes.SHA256()), key)
+        return Issued(builder.sign(signer, authority.hash_of(signer)), key)

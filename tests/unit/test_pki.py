@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from clsbench.cli.pki import pki as pki_command
 from clsbench.errors import BadInput, EnvironmentProblem, PeerRefused
 from clsbench.net.tls import Identity
-from clsbench.pki import files, names
+from clsbench.pki import crl, files, names, operations
 from clsbench.pki.authority import ORGANISATION, Validity
 from clsbench.pki.chain import ChainError, check_chain, load_trust
 from clsbench.pki.layout import Pki
@@ -134,12 +134,35 @@ def test_common_names_carry_the_role_and_organisation_marks_the_test(pki: Pki):
         assert [each.value for each in organisation] == [ORGANISATION]
 
 
-def test_wan_is_on_brainpool_and_han_on_p256(pki: Pki):
+def form(path: Path) -> tuple[str, str]:
+    """Curve of a certificate's key, hash under its issuer's signature."""
+    found = certificate(path)
+    key, hashed = found.public_key(), found.signature_hash_algorithm
+    assert isinstance(key, ec.EllipticCurvePublicKey) and hashed is not None
+    return key.curve.name, hashed.name
+
+
+def test_wan_is_on_brainpool_by_rank_and_han_on_p256(pki: Pki):
+    expected = {
+        pki.root_cert: ("brainpoolP512r1", "sha512"),
+        pki.sub_cert: ("brainpoolP384r1", "sha512"),  # signed by the root
+    }
     for path in pki.certificates():
-        key = certificate(path).public_key()
-        assert isinstance(key, ec.EllipticCurvePublicKey)
         han = path.parent.name == "han" or path.parent.name.startswith("cls-")
-        assert key.curve.name == ("secp256r1" if han else "brainpoolP256r1")
+        end = ("secp256r1", "sha256") if han else ("brainpoolP256r1", "sha384")
+        assert form(path) == expected.get(path, end)
+
+
+def test_what_is_issued_later_and_lists_have_the_same_form(tmp_path: Path):
+    made = Pki.init(tmp_path / "pki")
+    operations.renew(made, "smgw")
+    operations.revoke(made, "emt-flexmarkt")
+    paths = [made.smgw.tls.cert, made.smgw.sig.cert, made.issue_emt("late").enc.cert]
+    paths.append(made.issue_wan_to(tmp_path / "x", "any.EMT").cert)
+    assert {form(path) for path in paths} == {("brainpoolP256r1", "sha384")}
+    lists = crl.read_lists(made.wan_crl.read_bytes() + made.han_crl.read_bytes())
+    hashed = [each.signature_hash_algorithm for each in lists]
+    assert [each and each.name for each in hashed] == ["sha384", "sha512", "sha256"]
 
 
 def test_key_usage_separates_tls_encryption_and_signature(pki: Pki):
@@ -335,7 +358,7 @@ def test_command_init_and_show(tmp_path: Path):
     shown = runner.invoke(pki_command, ["show", out])
     lines = shown.stdout.splitlines()
     assert lines[0].split() == [
-        *("role", "purpose", "cn", "curve", "valid", "until", "state", "fingerprint")
+        *("role", "purpose", "cn", "curve", "signed", "valid", "until", "state", "fingerprint")
     ]
     assert len(lines) == 1 + len(rows) + 3  # revocation lists
     again = runner.invoke(pki_command, ["init", "--out", out])

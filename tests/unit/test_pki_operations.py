@@ -9,10 +9,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from clsbench.cli import doctor
 from clsbench.cli.pki import pki as command
 from clsbench.errors import BadInput
-from clsbench.pki import crl, files, operations, staging, watch
+from clsbench.net.tls_context import Crl, Material
+from clsbench.net.tls_policy import WAN
+from clsbench.net.tls_probe import handshake_in_memory
+from clsbench.pki import authority, crl, files, operations, staging, watch
 from clsbench.pki.crl import Distrusted, check_revocation
 from clsbench.pki.layout import Pki
 
@@ -78,8 +84,7 @@ def test_without_a_sound_list_nobody_is_trusted(pki: Pki, tmp_path: Path):
 def test_only_what_this_pki_issued_can_be_revoked(pki: Pki, tmp_path: Path):
     other = Pki.init(tmp_path / "other")
     stranger = tmp_path / "stranger.pem"
-    authority = other.directory / "han" / "smgw.crt.pem"
-    stranger.write_bytes(authority.read_bytes())
+    stranger.write_bytes((other.directory / "han" / "smgw.crt.pem").read_bytes())
     before = pki.han_crl.read_bytes()
     with pytest.raises(BadInput, match="neither a certificate file nor a folder"):
         operations.revoke(pki, "emt-nobody")
@@ -176,6 +181,52 @@ def test_brainpool_profile_makes_a_han_on_brainpool(tmp_path: Path):
     made = Pki.open(tmp_path / "pki")
     for path in (made.smgw_han.cert, made.cls("ETST0020000017").cert, made.han_trust):
         assert files.read_certificate(path).public_key().curve.name == "brainpoolP256r1"  # type: ignore[union-attr]
+
+
+def of_before(folder: Path) -> Pki:
+    """As versions up to 2026 made it: all of the WAN on brainpoolP256r1 with SHA-256."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(authority, "ROOT_CURVE", authority.WAN_CURVE)
+        patch.setattr(authority, "SUB_CURVE", authority.WAN_CURVE)
+        return Pki.init(folder)
+
+
+def test_pki_of_before_goes_on_working_in_its_own_form(tmp_path: Path):
+    old = Pki.open(of_before(tmp_path / "pki").directory)
+    operations.renew(old, "smgw")
+    old.issue_emt("late")
+    operations.revoke(old, "emt-late")
+    wan = [path for path in old.certificates() if isinstance(curve(path), authority.WAN_CURVE)]
+    assert old.root_cert in wan and len(wan) == 2 + 4 * 3
+    found = [files.read_certificate(path) for path in wan]
+    assert {type(each.signature_hash_algorithm) for each in (*found, *lists(old))} == {
+        hashes.SHA256
+    }
+    material = [
+        Material(each, old.wan_trust, Crl(old.wan_crl)) for each in (old.gwa.tls, old.smgw.tls)
+    ]
+    assert all(handshake_in_memory(each, WAN) for each in material)
+
+
+def test_pki_of_before_is_told_with_the_remedy(pki: Pki, tmp_path: Path):
+    old = of_before(tmp_path / "old")
+    told = operations.older_form(old)
+    assert "clsbench-Test-Root.CA lies on brainpoolP256r1, TR-03116-3 asks brainpoolP512r1" in told
+    assert "clsbench-Test-Sub.CA lies on brainpoolP256r1, TR-03116-3 asks brainpoolP384r1" in told
+    assert told.endswith("clsbench pki init --out DIR --overwrite")
+    code, shown = run("show", str(old.directory))
+    assert code == 0 and shown.splitlines()[-1] == f"older form: {told}"
+    assert json.loads(run("show", str(old.directory), "--json")[1])["older_form"] == told
+    finding = doctor.certificates(old.directory)
+    assert (finding.state, finding.remedy) == (doctor.NOTE, told)
+    assert operations.older_form(pki) == ""
+    assert "older form" not in run("show", str(pki.directory))[1]
+
+
+def curve(path: Path) -> ec.EllipticCurve:
+    key = files.read_certificate(path).public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    return key.curve
 
 
 def test_pki_of_before_without_its_root_key_says_so(pki: Pki):

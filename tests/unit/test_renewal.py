@@ -121,9 +121,13 @@ def test_openssl_finds_every_signature_good(apart, tmp_path):
     for each in requests:
         told = openssl("req", "-verify", "-noout", "-subject", given=each)
         assert b"verify OK" in told and CN.encode() in told
+        told = openssl("req", "-noout", "-text", given=each)
+        assert b"ASN1 OID: brainpoolP256r1" in told and b"ecdsa-with-SHA256" in told
     issued = renewals(apart[1]).issue(SMGW, package)
     for pem in issued.values():
         assert b"OK" in openssl("verify", "-CAfile", trust, given=pem)
+        told = openssl("x509", "-noout", "-text", given=pem)
+        assert b"ASN1 OID: brainpoolP256r1" in told and told.count(b"ecdsa-with-SHA384") == 2
 
 
 def test_what_is_kept_of_a_gateway_is_what_messages_are_enveloped_for(apart, tmp_path):
@@ -191,6 +195,7 @@ def same_key_twice(keys) -> bytes:
         (lambda keys: b"x" * 20_000, "at most 16384"),
         (lambda keys: new_requests("ETST0010000002.SMGW", keys), "for CN=ETST0010000002.SMGW"),
         (lambda keys: new_requests(CN, new_keys(ec.SECP256R1)), "not on brainpoolP256r1"),
+        (lambda keys: new_requests(CN, new_keys(ec.BrainpoolP384R1)), "not on brainpoolP256r1"),
         (without_proof, "not signed by the key it asks for"),
         (same_key_twice, "its key is not new"),
         (asking_for_more, "not one request for each"),

@@ -235,15 +235,19 @@ def tls_details() -> list[Finding]:
 def certificates(directory: Path) -> Finding:
     """Certificates and revocation lists of a PKI: what ends within WARN_DAYS, or has ended."""
     from clsbench.pki.layout import Pki
+    from clsbench.pki.operations import older_form
     from clsbench.pki.watch import endings
 
     found = Pki.open(directory)
     lists = (found.wan_crl, found.han_crl)
     ends = endings(found.certificates(), lists, datetime.now(UTC), WARN_DAYS)
+    older = older_form(found)
     if not ends:
-        return Finding("PKI", OK, f"{directory}: nothing ends within {WARN_DAYS} days", "", False)
+        detail = f"{directory}: nothing ends within {WARN_DAYS} days"
+        return Finding("PKI", NOTE if older else OK, detail, older, False)
     detail = f"{directory}: {len(ends)} of its certificates and lists end or have ended"
-    return Finding("PKI", NOTE, detail, "\n".join(each.text for each in ends), False)
+    told = [*(each.text for each in ends), *([older] if older else [])]
+    return Finding("PKI", NOTE, detail, "\n".join(told), False)
 
 
 def _kinds(name: str, found: dict[str, bool]) -> Finding:

@@ -23,7 +23,7 @@ from clsbench.pki.layout import (
 )
 from clsbench.pki.names import CA, UNREADABLE, cn_of, fingerprint, purpose_of, split_cn
 
-_COLUMNS = ("role", "purpose", "cn", "curve", "valid_until", "state", "fingerprint")
+_COLUMNS = ("role", "purpose", "cn", "curve", "signed", "valid_until", "state", "fingerprint")
 
 
 @click.group()
@@ -191,15 +191,17 @@ def _print(found: Pki, as_json: bool, warn_days: int = 0) -> int:
     rows = [
         _describe(path, found.directory, now, warn_days, revoked) for path in found.certificates()
     ]
-    lists = _lists(found, warn_days)
+    lists, older = _lists(found, warn_days), operations.older_form(found)
     if as_json:
         document = {"directory": str(found.directory), "certificates": rows, "lists": lists}
-        click.echo(json.dumps(document))
+        click.echo(json.dumps(document | {"older_form": older}))
     else:
         _print_table(rows)
         for row in lists:
             told = f"{row['issuer']} number {row['number']}, {row['revoked']} revoked"
             click.echo(f"{row['file']}: {told}, until {row['until']}, {row['state']}")
+        if older:
+            click.echo(f"older form: {older}")
     return int(any(row["state"] != "valid" for row in (*rows, *lists)))
 
 
@@ -245,6 +247,7 @@ def _describe(
     except (OSError, PeerRefused, *UNREADABLE) as error:
         raise BadInput(f"{path}: not a certificate of the PKI ({error})") from error
     key = certificate.public_key()
+    hashed = certificate.signature_hash_algorithm
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     state = watch.state_of(start, end, now, warn_days)
     if (certificate.issuer, certificate.serial_number) in revoked:
@@ -255,6 +258,7 @@ def _describe(
         "purpose": purpose,
         "cn": cn,
         "curve": key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else "none",
+        "signed": "none" if hashed is None else hashed.name.upper(),
         "valid_from": f"{certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}",
         "valid_until": f"{certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
         "state": state,

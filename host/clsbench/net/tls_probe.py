@@ -52,7 +52,7 @@ def tls_capabilities() -> TlsCapabilities:
     """Tries real handshakes in memory; never raises for a missing ability."""
     cipher = problem = ""
     with tempfile.TemporaryDirectory(prefix="clsbench-tls-") as folder:
-        wan = _material(Path(folder), "wan", authority.WAN_CURVE)
+        wan = _material(Path(folder), "wan", authority.ROOT_CURVE, authority.SUB_CURVE)
         try:
             cipher = handshake_in_memory(wan, WAN)
         except (ssl.SSLError, ClsbenchError) as error:
@@ -119,13 +119,22 @@ def _step(side: ssl.SSLObject) -> bool:
     return True
 
 
-def _material(folder: Path, name: str, curve: type[ec.EllipticCurve]) -> Material:
+def _material(folder: Path, name: str, *curves: type[ec.EllipticCurve]) -> Material:
+    """An end user's, below authorities on `curves`, the root's first."""
     span = authority.validity(1)
-    ca = authority.new_ca("doctor.CA", curve, span)
+    chain: list[authority.Issued] = []
+    for depth, curve in enumerate(curves, 1):
+        issuer = chain[-1] if chain else None
+        chain.append(
+            authority.new_ca(f"doctor-{depth}.CA", curve, span, issuer, len(curves) - depth)
+        )
+    ca = chain[-1]
     end = authority.new_end("doctor.GWA", TLS, span, ca)
     identity = Identity(folder / f"{name}.crt.pem", folder / f"{name}.key.pem")
     trust = folder / f"{name}-trust.pem"
-    trust.write_bytes(ca.certificate.public_bytes(serialization.Encoding.PEM))
+    trust.write_bytes(
+        b"".join(each.certificate.public_bytes(serialization.Encoding.PEM) for each in chain)
+    )
     identity.cert.write_bytes(end.certificate.public_bytes(serialization.Encoding.PEM))
     identity.key.write_bytes(
         end.key.private_bytes(

@@ -1,9 +1,11 @@
 """Makes keys and certificates of the test SM-PKI in memory; knows no files.
 
-WAN: root and sub-CA on brainpoolP256r1, end users with TLS, encryption and signature
-certificates. HAN: one CA on P-256, because stock MicroPython has no brainpool curve.
+WAN: root on brainpoolP512r1, sub-CA on brainpoolP384r1, end users on brainpoolP256r1 with TLS,
+encryption and signature certificates. HAN: one CA on P-256, because stock MicroPython has no
+brainpool curve. Whoever issues signs with the hash that is as long as its curve.
 Everything is marked as a test PKI in its organisation. The certificates pass
 X509_V_FLAG_X509_STRICT (RFC 5280 section 4.2), which Python sets by default since 3.13.
+Source: TR-03116-3 (state 2025), certificates of the SM-PKI.
 """
 
 from dataclasses import dataclass
@@ -23,7 +25,9 @@ END_YEARS = 2
 BACKDATED = timedelta(days=1)
 LEAST = timedelta(days=30)
 
-WAN_CURVE = ec.BrainpoolP256R1
+ROOT_CURVE = ec.BrainpoolP512R1
+SUB_CURVE = ec.BrainpoolP384R1
+WAN_CURVE = ec.BrainpoolP256R1  # of end users
 HAN_CURVE = ec.SECP256R1
 
 _YEAR = timedelta(days=365)
@@ -66,14 +70,14 @@ def new_ca(
     builder = builder.add_extension(x509.BasicConstraints(True, path_length), critical=True)
     builder = builder.add_extension(_key_usage(CA), critical=True)
     signer = key if issuer is None else issuer.key
-    return Issued(builder.sign(signer, hashes.SHA256()), key)
+    return Issued(builder.sign(signer, hash_of(signer)), key)
 
 
 def new_end(
     cn: str, purpose: str, span: Validity, issuer: Issued, dns_name: str | None = None
 ) -> Issued:
-    """An end user's new key, on the issuer's curve, with its certificate."""
-    key = ec.generate_private_key(issuer.key.curve)
+    """An end user's new key with its certificate."""
+    key = ec.generate_private_key(end_curve(issuer))
     made = end_certificate(cn, purpose, key.public_key(), span, issuer, dns_name)
     return Issued(made, key)
 
@@ -90,7 +94,21 @@ def end_certificate(
     builder = _builder(cn, key, _within(span, issuer), issuer)
     for value, critical in end_extensions(purpose, dns_name):
         builder = builder.add_extension(value, critical)
-    return builder.sign(issuer.key, hashes.SHA256())
+    return builder.sign(issuer.key, hash_of(issuer.key))
+
+
+def end_curve(issuer: Issued) -> ec.EllipticCurve:
+    """Where keys of an authority's end users lie: on WAN_CURVE in the WAN, however large the
+    authority's own curve; in the HAN on its CA's."""
+    own = issuer.key.curve
+    return WAN_CURVE() if isinstance(own, (ROOT_CURVE, SUB_CURVE)) else own
+
+
+def hash_of(key: ec.EllipticCurvePrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512:
+    """What a certificate or list signed by `key` is hashed with."""
+    if key.key_size > 384:
+        return hashes.SHA512()
+    return hashes.SHA384() if key.key_size > 256 else hashes.SHA256()
 
 
 def end_extensions(

@@ -1,7 +1,7 @@
 """Follows a certificate up to a trusted root, at a given instant (RFC 5280 section 6, cut down).
 
 Written out here because `cryptography`'s own verifier takes no brainpool keys. Knows no revocation
-lists: the test PKI has none. Pure: no files, no clock.
+lists: those are `pki.crl`'s. Pure: no files, no clock.
 """
 
 from datetime import datetime

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import ReasonFlags
 
 from clsbench.errors import BadInput
-from clsbench.pki.authority import Issued, Validity
+from clsbench.pki.authority import Issued, Validity, hash_of
 
 DAYS = 31  # a list of the test PKI holds so long
 REASONS = {
@@ -62,7 +62,7 @@ def new_list(
         if each.reason != "unspecified":  # RFC 5280 5.3.1: left out rather than said
             entry = entry.add_extension(x509.CRLReason(REASONS[each.reason]), critical=False)
         builder = builder.add_revoked_certificate(entry.build())
-    return builder.sign(issuer.key, hashes.SHA256())
+    return builder.sign(issuer.key, hash_of(issuer.key))
 
 
 def read_lists(pem: bytes) -> list[x509.CertificateRevocationList]:

@@ -214,12 +214,12 @@ class Pki:
         """Writes authorities, GWA and SMGW into the empty directory."""
         root = authority.new_ca(
             "clsbench-Test-Root.CA",
-            authority.WAN_CURVE,
+            authority.ROOT_CURVE,
             authority.validity(authority.ROOT_YEARS, start),
             path_length=1,
         )
         span = authority.validity(authority.SUB_YEARS, start)
-        sub = authority.new_ca("clsbench-Test-Sub.CA", authority.WAN_CURVE, span, root)
+        sub = authority.new_ca("clsbench-Test-Sub.CA", authority.SUB_CURVE, span, root)
         files.write_pem(self.root_cert, root.certificate)
         files.write_key(self.directory / "root.key.pem", root.key, Encoding.PEM)
         files.write_pem(self.sub_cert, sub.certificate)

@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from clsbench.errors import BadInput
 from clsbench.pki import authority, crl, files
 from clsbench.pki.authority import Issued, Validity
+from clsbench.pki.chain import load_trust
 from clsbench.pki.crl import Revoked
 from clsbench.pki.layout import Pki
 from clsbench.pki.names import UNREADABLE, cn_of
@@ -90,6 +92,22 @@ def renew(pki: Pki, name: str, days: int | None = None) -> list[Renewed]:
         Renewed(path, cn_of(old[path]), old[path].serial_number, made[path].serial_number)
         for path in paths
     ]
+
+
+def older_form(pki: Pki) -> str:
+    """Which of the WAN's authorities lies on a smaller curve than is asked since 2025, and what
+    to do; "" for none. A PKI made by an older version goes on working, and issues as it did."""
+    small = []
+    for each in load_trust(pki.wan_trust.read_bytes()):
+        is_root = each.issuer == each.subject
+        asked = authority.ROOT_CURVE() if is_root else authority.SUB_CURVE()
+        key = each.public_key()
+        if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < asked.key_size:
+            small.append(f"{cn_of(each)} lies on {key.curve.name}, TR-03116-3 asks {asked.name}")
+    if not small:
+        return ""
+    remedy = "A new PKI has it, with new keys for all: clsbench pki init --out DIR --overwrite"
+    return f"{'; '.join(sorted(small))}. {remedy}"
 
 
 def revoked_serials(pki: Pki) -> dict[tuple[x509.Name, int], Revoked]:
