@@ -24,11 +24,12 @@ PATIENCE_S = 1.0  # with a port that another program holds: one that ends lets g
 _AGAIN_S = 0.05
 _READ_S = 0.1
 _BUSY = (errno.EBUSY, errno.EAGAIN)
+_REFUSALS = (OSError, ValueError, serial.SerialException)
 
 
 async def open_port(port: str, baud: int) -> Streams:
     """Reader and writer of the port. Raises EnvironmentProblem with cause and next step."""
-    until = time.monotonic() + PATIENCE_S
+    waiting = _Waiting(port)
     while True:
         try:
             if port.startswith("rfc2217://"):
@@ -36,22 +37,20 @@ async def open_port(port: str, baud: int) -> Streams:
             return await serial_asyncio.open_serial_connection(
                 url=port, baudrate=baud, **owned(port)
             )
-        except (OSError, ValueError, serial.SerialException) as error:
-            if not _is_held(error) or time.monotonic() > until:
-                raise port_problem(port, error) from error
-        await asyncio.sleep(_AGAIN_S)
+        except _REFUSALS as error:
+            pause_s = waiting.pause_s(error)
+        await asyncio.sleep(pause_s)
 
 
 def open_serial(port: str, baud: int, timeout_s: float) -> Any:
     """The port as pyserial has it, for threads. Raises EnvironmentProblem as `open_port`."""
-    until = time.monotonic() + PATIENCE_S
+    waiting = _Waiting(port)
     while True:
         try:
             return serial.serial_for_url(port, baudrate=baud, timeout=timeout_s, **owned(port))
-        except (OSError, ValueError, serial.SerialException) as error:
-            if not _is_held(error) or time.monotonic() > until:
-                raise port_problem(port, error) from error
-        time.sleep(_AGAIN_S)
+        except _REFUSALS as error:
+            pause_s = waiting.pause_s(error)
+        time.sleep(pause_s)
 
 
 async def close_port(writer: asyncio.StreamWriter) -> None:
@@ -79,6 +78,21 @@ def found_ports() -> list[str]:
         known = each.description not in (None, "", "n/a")
         found.append(f"{each.device} ({each.description})" if known else each.device)
     return found
+
+
+class _Waiting:
+    """For a port that another program holds to be let go, from now on PATIENCE_S long."""
+
+    def __init__(self, port: str):
+        self._port = port
+        self._until = time.monotonic() + PATIENCE_S
+
+    def pause_s(self, error: Exception) -> float:
+        """Until the next try, after one that ended in `error`. Raises EnvironmentProblem where a
+        next one is of no use."""
+        if not _is_held(error) or time.monotonic() > self._until:
+            raise port_problem(self._port, error) from error
+        return _AGAIN_S
 
 
 def _is_held(error: Exception) -> bool:
