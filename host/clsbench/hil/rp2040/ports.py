@@ -9,6 +9,7 @@ import time
 from typing import Any, Protocol
 
 from clsbench.hil.ptys import Pty, read_some, write_some
+from clsbench.hil.rp2040.pace import Pace, Runner
 from clsbench.hil.rp2040.wire import Wire
 
 _SLICE_S = 0.005  # of board time between two looks at the ptys
@@ -23,13 +24,6 @@ class Stream(Protocol):
 
     def write(self, data: bytes) -> None: ...
     def read(self) -> bytes: ...
-
-
-class Runner(Protocol):
-    """The board: lets time pass."""
-
-    def now(self) -> float: ...
-    def sleep(self, seconds: float) -> None: ...
 
 
 class Ports:
@@ -82,17 +76,14 @@ class Ports:
 
     def _serve(self) -> None:
         """Runs the board, at most as fast as the wall's clock, until everybody has left."""
-        begin_wall = time.monotonic()
-        begin = self._board.now()
+        pace = Pace(self._board, _BEHIND_S)
         while self._attached() and not self._closing.is_set():
             with self._lock:
                 self._carry_in()
                 self._board.sleep(_SLICE_S)
                 self._carry_out()
-            ahead = self._board.now() - begin - (time.monotonic() - begin_wall)
-            if ahead < -_BEHIND_S:
-                begin_wall, begin = time.monotonic(), self._board.now()
-            elif ahead > 0:
+            ahead = pace.ahead_s()
+            if ahead > 0:
                 self._closing.wait(ahead)
             else:
                 time.sleep(0)  # lets another thread have the lock

@@ -8,13 +8,13 @@ goes through `do`.
 import os
 import select
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
 from clsbench.hil.ptys import Pty, read_some, write_some
-from clsbench.hil.rp2040.ports import Runner, Stream
+from clsbench.hil.rp2040.pace import Pace, Runner
+from clsbench.hil.rp2040.ports import Stream
 
 T = TypeVar("T")
 
@@ -70,12 +70,10 @@ class PtyPort:
         os.close(self._waker)
 
     def _run(self) -> None:
-        wall, board = time.monotonic(), self._board.now()
+        pace = Pace(self._board, BEHIND_S)
         while not self._closing:
-            ahead = (self._board.now() - board) - (time.monotonic() - wall)
-            if ahead < -BEHIND_S:
-                wall, board = time.monotonic(), self._board.now()
-            self._look(max(0.0, ahead) if ahead > AHEAD_S else 0.0)
+            ahead = pace.ahead_s()
+            self._look(ahead if ahead > AHEAD_S else 0.0)
             if ahead <= AHEAD_S:
                 self._board.sleep(STEP_S)
                 self._say(self._board.console.read())
