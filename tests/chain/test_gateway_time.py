@@ -201,8 +201,7 @@ async def test_never_two_requests_within_a_minute_and_other_answers_are_read_pas
 async def test_a_server_that_goes_is_told_once_and_found_again(pki, tmp_path):
     async with running(pki, tmp_path) as timed:
         await timed.when("synchronised")
-        for task in timed.server._tasks:
-            task.cancel()
+        await timed.server.close()
         await until(lambda: len(timed.bench.events("time.open")) >= 2)
         assert (await timed.told())["state"] == "synchronised"
 

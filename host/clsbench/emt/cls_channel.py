@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from clsbench.emt import cls_seal
 from clsbench.emt.cls_seal import ChannelBroken, EnvelopeReceiver, Seals, envelope
@@ -16,6 +17,7 @@ from clsbench.emt.delivery import KnownCls
 from clsbench.errors import PeerRefused, PeerSilent
 from clsbench.eventlog import EventLog
 from clsbench.net.reverse import MAX_SESSION_S
+from clsbench.net.serving_tasks import ServingTasks
 from clsbench.net.tls import Peer
 from clsbench.store.device_records import Holding
 
@@ -39,7 +41,7 @@ class ClsChannels:
         self._order = order
         self._events = events
         self._sessions: dict[str, ClsSession] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = ServingTasks()
         self._arrived = asyncio.Condition()
         self._ordering: dict[str, asyncio.Task[None]] = {}
 
@@ -52,14 +54,7 @@ class ClsChannels:
         entries = [known.entry for known in self._known.values()]
         if peer.role != "SMGW" or all(peer.name != entry.smgw_id for entry in entries):
             raise PeerRefused(f"{peer.cn} is no SMGW of a CLS configured here")
-        reader = asyncio.StreamReader()
-
-        def connected(stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.create_task(self._serve(peer, stream, writer))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-        return asyncio.StreamReaderProtocol(reader, connected)
+        return self._tasks.protocol(partial(self._serve, peer))
 
     def orders(self, cls_id: str) -> bool:
         """Whether the channel of a box is ordered at the GWA where there is none."""
@@ -88,10 +83,10 @@ class ClsChannels:
         """Ends all channels."""
         for session in list(self._sessions.values()):
             session.close("aEMT stops")
-        tasks = [*self._tasks, *self._ordering.values()]
-        for task in tasks:
+        ordering = list(self._ordering.values())
+        for task in ordering:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(self._tasks.close(), *ordering, return_exceptions=True)
 
     def _get(self, cls_id: str) -> ClsSession | None:
         session = self._sessions.get(cls_id)

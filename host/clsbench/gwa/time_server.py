@@ -7,12 +7,14 @@ Source: BSI Detailspezifikationen 2.0 section 14.3.3.
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from pydantic import Field
 
 from clsbench.clock import BenchClock
 from clsbench.eventlog import EventLog
 from clsbench.net.reverse import MAX_SESSION_S
+from clsbench.net.serving_tasks import ServingTasks
 from clsbench.net.tls import Peer
 from clsbench.roleconfig import Endpoint
 from clsbench.smgw.core import ntp
@@ -48,24 +50,15 @@ class TimeServer:
         )
         self._clock = clock
         self._events = events
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = ServingTasks()
 
     def accept(self, peer: Peer) -> asyncio.BaseProtocol:
         """The protocol of one connection of a gateway."""
-        reader = asyncio.StreamReader()
-
-        def connected(rd: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.create_task(self._serve(peer, rd, writer))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-        return asyncio.StreamReaderProtocol(reader, connected)
+        return self._tasks.protocol(partial(self._serve, peer))
 
     async def close(self) -> None:
         """Ends all connections."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     async def _serve(
         self, peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

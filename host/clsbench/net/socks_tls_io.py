@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from clsbench.errors import EnvironmentProblem, PeerRefused, PeerSilent
 from clsbench.net import socks_tls as socks
+from clsbench.net.serving_tasks import ServingTasks
 from clsbench.net.socks_tls_transport import FramedTransport, RawSide
 from clsbench.net.tls import Peer, alert_socket, peer_of
 from clsbench.net.tls_reasons import reason_of
@@ -74,7 +75,7 @@ class SocksTlsListener:
         self._refused = refused
         self._step_s = step_within_s
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = ServingTasks()
         self._pending = 0
         self._open: set[RawSide] = set()
 
@@ -93,10 +94,7 @@ class SocksTlsListener:
         """Ends listening and every connection."""
         if self._server is not None:
             self._server.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
         for side in list(self._open):
             side.abort()
 
@@ -109,9 +107,7 @@ class SocksTlsListener:
             self._refused(f"{PENDING_LIMIT} connections have not come to a request", side.address)
             side.abort()
             return
-        task = asyncio.create_task(self._run(side))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.begin(self._run(side))
 
     async def _run(self, side: RawSide) -> None:
         self._pending += 1
