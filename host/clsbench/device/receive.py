@@ -12,7 +12,8 @@ from time import time_ns
 from clsbench.device.link import LinkClient
 from clsbench.device.records import SealBroken, open_record, read_unchecked
 from clsbench.errors import ClsbenchError
-from clsbench.store.device_records import STORED, DeviceRecord, DeviceRecords, batch, opened
+from clsbench.store.database import transaction
+from clsbench.store.device_records import STORED, DeviceRecord, DeviceRecords, opened
 
 
 @dataclass
@@ -42,12 +43,12 @@ async def receive(
         first = (await link.status())["journal"]["oldest"] or 1
         held = table.holding(cls_id, first)
         fetched = await link.records(max(first, held.acknowledged + 1))
-        with batch(database):
+        with transaction(database):
             _store(table, cls_id, key, fetched, result)
         held = table.holding(cls_id, first)
         if tell:
             given_way, again = await link.acknowledge(held.acknowledged, held.missing)
-            with batch(database):
+            with transaction(database):
                 _store(table, cls_id, key, again, result)
             held = table.holding(cls_id, first)
             if again:

@@ -13,6 +13,7 @@ from typing import Any
 
 from clsbench.device.intake import Run, missing
 from clsbench.emt.seal import open_sealed
+from clsbench.store.database import transaction
 from clsbench.store.device_records import (
     REPEAT,
     STORED,
@@ -20,7 +21,6 @@ from clsbench.store.device_records import (
     DeviceRecord,
     DeviceRecords,
     Holding,
-    batch,
     connect,
     runs_of,
 )
@@ -77,7 +77,7 @@ class EmtStore:
     def batch(self) -> Iterator[None]:
         """What is stored inside reaches the disk together, when the block ends."""
         try:
-            with batch(self._db):
+            with transaction(self._db):
                 yield
         except BaseException:
             self._runs.forget()

@@ -152,18 +152,6 @@ class DeviceRecords:
 
 
 @contextmanager
-def batch(database: sqlite3.Connection) -> Iterator[None]:
-    """What is stored inside reaches the disk together, when the block ends."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
-
-
-@contextmanager
 def opened(path: Path, previous_of: Any) -> Iterator[tuple[sqlite3.Connection, DeviceRecords]]:
     """A file of device records for this process alone; made when it is not there.
 
