@@ -9,21 +9,9 @@ from dataclasses import dataclass, field
 from clsbench.errors import BadInput, PeerRefused, PeerSilent
 from clsbench.meters.catalogue import Identification, MeterModel, compact
 from clsbench.meters.master import Exchange, SerialMaster
+from clsbench.meters.modbus_document import EXCEPTIONS
 from dicamm.metering.meter import MeterProfile
 from dicamm.proto import obis
-
-# Modbus Application Protocol V1.1b3, section 7
-_EXCEPTIONS = {
-    1: "illegal function",
-    2: "illegal data address",
-    3: "illegal data value",
-    4: "device failure",
-    5: "acknowledge",
-    6: "device busy",
-    8: "memory parity error",
-    10: "gateway path unavailable",
-    11: "gateway target does not respond",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +104,7 @@ class MeterReader:
         evidence += f"\n  Line: {master.line}{guess}."
         probe = f"clsbench meter probe --port {master.port}"
         if exchange.error == "exception":
-            name = _EXCEPTIONS.get(exchange.exception, "unknown to the standard")
+            name = EXCEPTIONS.get(exchange.exception, "unknown to the standard")
             return PeerRefused(
                 f"{who} refused: exception {exchange.exception}, {name}.\n  {evidence}\n"
                 f"  Is it a {self.model.model}? Ask it: {probe}"

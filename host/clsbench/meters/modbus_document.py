@@ -27,7 +27,7 @@ FUNCTIONS = {
     23: "read and write registers",
     43: "encapsulated interface",
 }
-EXCEPTIONS = {
+EXCEPTIONS = {  # Modbus Application Protocol V1.1b3, section 7
     1: "illegal function",
     2: "illegal data address",
     3: "illegal data value",
