@@ -55,11 +55,7 @@ def start(tkn: str, user: str) -> str:
 def meter_form(tkn: str, meters: Options) -> str:
     """Choice of a meter. meters: (mid, name)."""
     select = _select("meterform_select_meter", "mid", meters)
-    return (
-        f'<form id="form_meterform" name="form_meterform" method="post" action="{URL}">'
-        f"{_hidden('tkn', tkn)}{_hidden('action', 'showMeterProfile')}{select}"
-        '<input type="submit" value="Anzeigen"></form>'
-    )
+    return _choice("form_meterform", tkn, "showMeterProfile", select)
 
 
 def meter_page(
@@ -107,11 +103,7 @@ def value_table(rows: list[Original]) -> str:
 def tariff_form(tkn: str, profiles: Options) -> str:
     """Choice of an evaluation profile. profiles: (tid, name)."""
     select = _select("tarifform_select_profile", "tid", profiles)
-    return (
-        f'<form id="form_tarifform" name="form_tarifform" method="post" action="{URL}">'
-        f"{_hidden('tkn', tkn)}{_hidden('action', 'showTariffProfile')}{select}"
-        '<input type="submit" value="Anzeigen"></form>'
-    )
+    return _choice("form_tarifform", tkn, "showTariffProfile", select)
 
 
 def tariff_page(taf: TafProfile, meter_id: str, registers: Iterable[tuple[str, int, int]]) -> str:
@@ -197,6 +189,14 @@ def _facts(facts: Iterable[tuple[str, str]]) -> str:
         for label, value in facts
     )
     return f'<table id="profil">{rows}</table>'
+
+
+def _choice(name: str, tkn: str, action: str, select: str) -> str:
+    return (
+        f'<form id="{name}" name="{name}" method="post" action="{URL}">'
+        f"{_hidden('tkn', tkn)}{_hidden('action', action)}{select}"
+        '<input type="submit" value="Anzeigen"></form>'
+    )
 
 
 def _select(own_id: str, name: str, options: Options) -> str:
