@@ -65,3 +65,16 @@ def iso(utc_ms: int) -> str:
     """`2026-05-04T08:15:00.250Z` for Unix milliseconds."""
     moment = datetime.fromtimestamp(utc_ms // 1000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{utc_ms % 1000:03d}Z"
+
+
+def given_ms(text: str) -> int:
+    """Unix milliseconds of a date or time that a user gave, UTC where it names no zone.
+
+    Raises BadInput.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(f"time '{text}': expected like 2026-10-25 or 2026-10-25T01:15Z") from error
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return int(aware.timestamp() * 1000)

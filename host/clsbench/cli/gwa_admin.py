@@ -7,14 +7,13 @@ import asyncio
 import json
 import tomllib
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from clsbench.cli.smgw_tables import plainly
-from clsbench.clock import iso
+from clsbench.clock import given_ms, iso
 from clsbench.errors import BadInput
 from clsbench.net.operator import OperatorAsker
 
@@ -378,10 +377,4 @@ def _time(at_ms: int | None) -> str:
 
 
 def _ms(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadInput(f"time '{text}': expected like 2026-10-25T01:15Z") from error
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    return None if text is None else given_ms(text)

@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clsbench.cli.smgw_export import export, month_span, now_ms
-from clsbench.errors import BadInput
+from clsbench.clock import BenchClock, given_ms
 
 if TYPE_CHECKING:
     from clsbench.smgw.config import SmgwConfig
@@ -37,7 +36,6 @@ smgw.add_command(export)
 @click.option("--time-factor", type=click.IntRange(1), help="Legal time runs N times as fast.")
 def serve(config: Path, time_factor: int | None) -> None:
     """Run a gateway until SIGTERM; prints one JSON line with its ports when it is ready."""
-    from clsbench.clock import BenchClock
     from clsbench.roleconfig import log_to_stderr
     from clsbench.smgw.config import load_config
 
@@ -200,14 +198,7 @@ def _give(document: Any, as_json: bool, show: Any) -> None:
 
 
 def _ms(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadInput(f"time '{text}': expected like 2026-10-25 or 2026-10-25T01:15Z") from error
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(aware.timestamp() * 1000)
+    return None if text is None else given_ms(text)
 
 
 async def _serve(config: "SmgwConfig") -> None:
