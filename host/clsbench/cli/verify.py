@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from clsbench.cli.verify_trudi import verify_trudi
+from clsbench.cli.verify_trudi import read_capped, verify_trudi
 from clsbench.device.findings import TRUNCATED, Verdict
 from clsbench.device.signed import read_public_key
 from clsbench.device.verify import (
@@ -132,7 +132,7 @@ def verify(
         raise click.UsageError("name files or folders, or a data base with --db")
     if pki is not None and trust is not None:
         raise click.UsageError("--pki and --trust say the same: give one of them")
-    groups = [file_items(str(path), _content(path)) for path in _files(paths)]
+    groups = [file_items(str(path), read_capped(path, MAX_BYTES)) for path in _files(paths)]
     groups += [group for url in urls for group in database_items(url)]
     kinds = {_needs(item) for group in groups for item in group}
     if DEVICE in kinds and not key_files:
@@ -179,18 +179,10 @@ def _below(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.name.endswith(suffixes) and p.is_file())
 
 
-def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
-
-
 def _cms_verifier(trust: Path | None, crl: Path | None) -> VerifyCms:
     if trust is not None and not trust.is_file():
         raise BadInput(f"{trust}: no such file. --pki takes what `clsbench pki init` has made")
-    pem = _content(trust) if trust is not None else b""
+    pem = read_capped(trust, MAX_BYTES) if trust is not None else b""
     lists = None if crl is None else read_list_file(crl)
     verifier = Verifier(pem, "SMGW", lambda: lists)
 

@@ -13,8 +13,10 @@ def verify_trudi(
     files: tuple[Path, ...], tariff: Path | None, schema: Path | None, as_json: bool
 ) -> int:
     """Checks each file; prints the reports; returns the exit code."""
-    supplier = None if tariff is None else (str(tariff), _content(tariff))
-    reports = [check((str(path), _content(path)), supplier, schema) for path in files]
+    supplier = None if tariff is None else (str(tariff), read_capped(tariff, MAX_BYTES))
+    reports = [
+        check((str(path), read_capped(path, MAX_BYTES)), supplier, schema) for path in files
+    ]
     if as_json:
         ok = all(report.ok for report in reports)
         print(json.dumps({"ok": ok, "files": [report.document() for report in reports]}))
@@ -36,9 +38,10 @@ def _show(report: Report) -> None:
     print(f"{len(report.rules) - len(failed)} of {len(report.rules)} rules hold or were left out")
 
 
-def _content(path: Path) -> bytes:
+def read_capped(path: Path, most: int) -> bytes:
+    """A file's first bytes: one more than `most` tell that it is too large. Raises BadInput."""
     try:
         with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+            return file.read(most + 1)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
