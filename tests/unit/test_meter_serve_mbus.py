@@ -13,8 +13,9 @@ from click.testing import CliRunner
 from clsbench.cli.decode import decode
 from clsbench.cli.meter import meter
 from clsbench.errors import BadInput, EnvironmentProblem
+from clsbench.meters.fault_steps import FOREVER
 from clsbench.meters.mbus_encode import long_frame, secondary_address, telegram
-from clsbench.meters.mbus_faults import FOREVER, MbusFaults, parse_mbus_faults
+from clsbench.meters.mbus_faults import MbusFaults, parse_mbus_faults
 
 SERVE = [sys.executable, "-m", "clsbench", "meter", "serve", "--protocol", "mbus"]
 FAST = ("--baud", "9600")

@@ -10,7 +10,8 @@ from typing import Any
 
 from clsbench.hil.board import Reply
 from clsbench.meters.catalogue import MAX_READ, load
-from clsbench.meters.fault_script import FOREVER, FaultScript, Step
+from clsbench.meters.fault_script import FaultScript, Step
+from clsbench.meters.fault_steps import FOREVER
 from clsbench.meters.load import W_MS_PER_WH, Reading
 from clsbench.meters.registers import ILLEGAL_FUNCTION, MeterValues, RegisterBank
 from clsbench.meters.rtu_responder import RtuResponder

@@ -8,8 +8,6 @@ and no time. Compact text, steps parted by `;`:
 or a TOML file of the same keys, `[[fault]]` for every step, and `repeat = true` at the top.
 """
 
-import difflib
-import random
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -17,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from clsbench.errors import BadInput
+from clsbench.meters.fault_steps import StepScript, check_kind, count_of, split_script
 from clsbench.meters.rtu_responder import EXCEPTION, with_crc
 
-FOREVER = 1 << 60
 _MAX_MS = 3_600_000
 
 
@@ -43,10 +41,7 @@ class Step:
     behind: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            near = difflib.get_close_matches(str(self.kind), KINDS, n=1)
-            hint = f" Nearest: {near[0]}." if near else ""
-            raise BadInput(f"fault kind '{self.kind}' is unknown.{hint} All: {', '.join(KINDS)}")
+        check_kind(self.kind, KINDS)
         if self.after < 0 or self.count < 1 or not 0 <= self.ms <= _MAX_MS or self.keep < 0:
             raise BadInput(f"fault {self.kind}: after, count, ms or keep makes no sense")
         if not 1 <= self.code <= 255 or not 1 <= self.bits <= 64:
@@ -65,37 +60,12 @@ class Outcome:
     delay_ms: int = 0
 
 
-class FaultScript:
+class FaultScript(StepScript[Step]):
     """The steps of one run. `next_step` is asked once for every request to the meter.
 
     repeat: begin anew after the last step. seed: of the flipped bits, which so repeat with every
     run. applied: kind -> number of replies spoiled so far.
     """
-
-    def __init__(self, steps: list[Step] | None = None, repeat: bool = False, seed: int = 0):
-        self._steps = list(steps or [])
-        self._repeat = repeat
-        self._random = random.Random(seed)
-        self._at = 0
-        self._waited = 0
-        self._done = 0
-        self.applied: dict[str, int] = {}
-
-    def next_step(self) -> Step | None:
-        """The misbehaviour that meets this request, or None."""
-        if self._at >= len(self._steps):
-            return None
-        step = self._steps[self._at]
-        if self._waited < step.after:
-            self._waited += 1
-            return None
-        self._done += 1
-        if self._done >= step.count:
-            self._at, self._waited, self._done = self._at + 1, 0, 0
-            if self._repeat:
-                self._at %= len(self._steps)
-        self.applied[step.kind] = self.applied.get(step.kind, 0) + 1
-        return step
 
     def spoil(self, step: Step, request: bytes, reply: bytes) -> Outcome:
         """What `step` makes of the good reply to `request`."""
@@ -158,12 +128,8 @@ def parse_faults(text: str) -> FaultScript:
     """
     if text.endswith(".toml"):
         return _from_file(Path(text))
-    parts = [part.strip() for part in text.split(";") if part.strip()]
-    repeat = bool(parts) and parts[-1] == "repeat"
-    steps = [
-        _step(_pairs(part), f"fault script '{part}'") for part in parts[: -1 if repeat else None]
-    ]
-    return FaultScript(steps, repeat)
+    parts, repeat = split_script(text)
+    return FaultScript([_step(_pairs(part), f"fault script '{part}'") for part in parts], repeat)
 
 
 def _from_file(path: Path) -> FaultScript:
@@ -201,14 +167,10 @@ def _step(pairs: dict[str, Any], where: str) -> Step:
         if key not in _KEYS:
             raise BadInput(f"{where}: '{key}' is unknown; known: {', '.join(sorted(_KEYS))}")
         try:
-            values[key] = str(value) if key in _TEXTS else _number(value)
+            values[key] = str(value) if key in _TEXTS else count_of(value)
         except ValueError as error:
             raise BadInput(f"{where}: {key}={value}: a number is wanted") from error
     return Step(**values)
-
-
-def _number(value: Any) -> int:
-    return FOREVER if value == "forever" else int(value)
 
 
 def _hex(text: str) -> bytes:
