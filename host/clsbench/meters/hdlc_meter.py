@@ -5,12 +5,10 @@ Every SNRM begins a session anew. Answers on the bus only when asked.
 """
 
 import ssl
-import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import serial
 
-from clsbench.errors import EnvironmentProblem
+from clsbench.meters.port_thread import PortThread
 from clsbench.meters.sml_answer import SmlResponder
 from clsbench.net.framed_tls import FramedTls
 from clsbench.net.lmn_bus import GATEWAY, station
@@ -68,41 +66,12 @@ class HdlcMeter:
         self._waiting += tls.frames()  # an alert, too
 
 
-class HdlcBus:
-    """The meters of one bus, served from a thread. `start` raises EnvironmentProblem."""
+class HdlcBus(PortThread):
+    """The meters of one bus, served from a thread."""
 
     def __init__(self, port: str, meters: list[HdlcMeter], baud: int = 921_600):
+        super().__init__("hdlc-meter", port, baud, timeout=_WAIT_S)
         self.meters = meters
-        self._port, self._baud = port, baud
-        self._stopping = threading.Event()
-        self._pool: ThreadPoolExecutor | None = None
-        self._work: Future[None] | None = None
-
-    def start(self) -> "HdlcBus":
-        """Opens the port and begins to serve."""
-        try:
-            line = serial.Serial(self._port, self._baud, timeout=_WAIT_S)
-        except (OSError, serial.SerialException) as error:
-            raise EnvironmentProblem(
-                f"meter port {self._port}: cannot be opened: {error}"
-            ) from error
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="hdlc-meter")
-        self._work = self._pool.submit(self._run, line)
-        return self
-
-    @property
-    def running(self) -> bool:
-        """Whether the thread is at work."""
-        return self._work is not None and not self._work.done()
-
-    def stop(self) -> None:
-        """Ends the thread and closes the port; raises what went wrong in the thread."""
-        if self._pool is None or self._work is None:
-            return
-        self._stopping.set()
-        self._pool.shutdown()
-        self._pool = None
-        self._work.result()
 
     def __enter__(self) -> "HdlcBus":
         return self.start()
@@ -110,13 +79,12 @@ class HdlcBus:
     def __exit__(self, *_exc: object) -> None:
         self.stop()
 
-    def _run(self, line: serial.Serial) -> None:
+    def _serve(self, line: serial.Serial) -> None:
         receiver = hdlc.HdlcReceiver()
-        with line:
-            while not self._stopping.is_set():
-                data = line.read(max(1, line.in_waiting))
-                receiver.feed(data) if data else receiver.finish()
-                while (event := receiver.next_event()) is not None:
-                    if event.kind == hdlc.FRAME:
-                        for meter in self.meters:
-                            line.write(meter.take(event.data))
+        while not self._stopping.is_set():
+            data = line.read(max(1, line.in_waiting))
+            receiver.feed(data) if data else receiver.finish()
+            while (event := receiver.next_event()) is not None:
+                if event.kind == hdlc.FRAME:
+                    for meter in self.meters:
+                        line.write(meter.take(event.data))

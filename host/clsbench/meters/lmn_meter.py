@@ -4,10 +4,8 @@ Both push SML telegrams on a serial path from a thread of their own and keep the
 sent for the checks. Bytes leave in one write per telegram; the line keeps the baud rate.
 """
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +14,7 @@ import serial
 from clsbench.clock import BenchClock
 from clsbench.errors import BadInput, EnvironmentProblem
 from clsbench.meters.device_id import server_id
+from clsbench.meters.port_thread import PortThread
 from clsbench.meters.sml_encode import Value, obis_bytes, telegram
 from clsbench.meters.sml_faults import SmlFaults
 from clsbench.meters.sml_second_reader import frames
@@ -37,60 +36,28 @@ class Sent(NamedTuple):
     data: bytes
 
 
-class SmlPusher:
+class SmlPusher(PortThread):
     """A thread that writes telegrams to `port` every `interval_ms_real` of real time.
 
     sent: the last KEPT writes, oldest first. count: all of them. lost: telegrams the line did not
-    take because nobody reads it. Raises EnvironmentProblem on `start` when the port cannot be
-    opened; what breaks the thread later is raised by `stop`.
+    take because nobody reads it.
     """
 
     def __init__(self, port: str, interval_ms_real: int, baud: int = 9600):
         if interval_ms_real < 1:
             raise BadInput(f"interval {interval_ms_real} ms of meter on {port}: must be 1 or more")
+        super().__init__("sml-meter", port, baud, write_timeout=_WRITE_TIMEOUT_S)
         self.sent: deque[Sent] = deque(maxlen=KEPT)
         self.count = 0
         self.lost = 0
-        self._port = port
         self._interval_s = interval_ms_real / 1000
-        self._baud = baud
-        self._stopping = threading.Event()
-        self._pool: ThreadPoolExecutor | None = None
-        self._work: Future[None] | None = None
 
-    def start(self) -> None:
-        """Opens the port and begins to push."""
-        try:
-            line = serial.Serial(self._port, self._baud, write_timeout=_WRITE_TIMEOUT_S)
-        except (serial.SerialException, OSError) as error:
-            raise EnvironmentProblem(
-                f"meter port {self._port}: cannot be opened: {error}"
-            ) from error
-        self._stopping.clear()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="sml-meter")
-        self._work = self._pool.submit(self._run, line)
-
-    @property
-    def running(self) -> bool:
-        """Whether the thread is at work: it is not before `start` nor when it has failed."""
-        return self._work is not None and not self._work.done()
-
-    def stop(self) -> None:
-        """Ends the thread and closes the port; raises what went wrong in the thread."""
-        if self._pool is None or self._work is None:
-            return
-        self._stopping.set()
-        self._pool.shutdown()
-        self._pool = None
-        self._work.result()
-
-    def _run(self, line: serial.Serial) -> None:
-        with line:
-            for sent in self._telegrams():
-                if sent is not None:
-                    self._write(line, sent)
-                if self._stopping.wait(self._interval_s):
-                    return
+    def _serve(self, line: serial.Serial) -> None:
+        for sent in self._telegrams():
+            if sent is not None:
+                self._write(line, sent)
+            if self._stopping.wait(self._interval_s):
+                return
 
     def _write(self, line: serial.Serial, sent: Sent) -> None:
         try:
