@@ -77,9 +77,7 @@ class TlsListener:
         try:
             self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         except OSError as error:
-            raise EnvironmentProblem(
-                f"cannot listen on {host}:{port}: {error.strerror}. Choose another port, or 0"
-            ) from error
+            raise cannot_listen(host, port, error) from error
         self._socket.setblocking(False)
         _send_at_once(self._socket)  # those that it accepts do as it does
         asyncio.get_running_loop().add_reader(self._socket, self._take)
@@ -357,6 +355,13 @@ async def _connected(host: str, port: int, place: str, timeout_s: float) -> sock
         sock.close()
         raise
     return sock
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> EnvironmentProblem:
+    """What a port that does not open to connections raises."""
+    return EnvironmentProblem(
+        f"cannot listen on {host}:{port}: {error.strerror}. Choose another port, or 0"
+    )
 
 
 def _send_at_once(sock: socket.socket) -> None:

@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from clsbench.errors import EnvironmentProblem, PeerRefused, PeerSilent
+from clsbench.errors import PeerRefused, PeerSilent
 from clsbench.net import socks_tls as socks
+from clsbench.net.listener import cannot_listen
 from clsbench.net.serving_tasks import ServingTasks
 from clsbench.net.socks_tls_transport import FramedTransport, RawSide
 from clsbench.net.tls import Peer, alert_socket, peer_of
@@ -85,9 +86,7 @@ class SocksTlsListener:
         try:
             self._server = await loop.create_server(self._new, host, port, backlog=_BACKLOG)
         except OSError as error:
-            raise EnvironmentProblem(
-                f"cannot listen on {host}:{port}: {error.strerror}. Choose another port, or 0"
-            ) from error
+            raise cannot_listen(host, port, error) from error
         return self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 
-from clsbench.errors import EnvironmentProblem
+from clsbench.net.listener import cannot_listen
 
 MAX_HELLO = 16_384
 HELLO_WITHIN_S = 10.0
@@ -35,9 +35,7 @@ class OldHelloListener:
         try:
             self._server = await asyncio.start_server(self._greet, host, port)
         except OSError as error:
-            raise EnvironmentProblem(
-                f"cannot listen on {host}:{port}: {error.strerror}"
-            ) from error
+            raise cannot_listen(host, port, error) from error
         return self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
