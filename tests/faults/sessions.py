@@ -128,25 +128,12 @@ class Life:
             findings.fail("reused", "%s: newest %d" % (label, journal.newest))
         elif journal.newest > promise.newest:
             findings.fail("lost", "%s: newest %d" % (label, journal.newest))
-        for seq in promise.must:
-            kind, sealed = promise.records[seq]
-            found = journal.read(seq)
-            if found is None or journal.kind(seq) != kind:
-                findings.fail("lost", "%s: record %d" % (label, seq))
-            elif found != sealed:
-                findings.fail("torn", "%s: record %d" % (label, seq))
-        for seq in promise.may:
-            found = journal.read(seq)
-            if found is not None and found != promise.records[seq][1]:
-                findings.fail("torn", "%s: record %d" % (label, seq))
+        promise.compare_records(journal, promise.must, findings, label)
         for seq in self._passed_over:
             if journal.read(seq) is not None:
                 findings.fail("torn", "%s: %d came back" % (label, seq))
-        floor = journal.acknowledged_to
-        highest = max(promise.acknowledged, journal.oldest - 1)  # what gave way counts as done
-        if not promise.acknowledged_durable <= floor <= highest:
-            findings.fail("lost", "%s: acknowledged to %d" % (label, floor))
-        promise.acknowledged_durable = floor
+        promise.compare_acknowledged(journal, findings, label)
+        promise.acknowledged_durable = journal.acknowledged_to
 
     def _take_flight(self, journal, label):
         promise = self.promise
