@@ -1,6 +1,7 @@
 """Telegrams and streams of bytes for property tests of SML, and what a receiver makes of them."""
 
 from hypothesis import strategies as st
+from receiver_kit import events_of
 
 from clsbench.meters import sml_document
 from clsbench.meters.device_id import server_id
@@ -40,24 +41,9 @@ streams = st.lists(fragments, max_size=6).map(b"".join)
 
 def events(chunks, max_frame=4096, make=SmlReceiver):
     """(events as plain data, discarded) of a receiver that `make` makes, fed with `chunks`."""
-    receiver = make(max_frame)
-    found = []
-    for chunk in chunks:
-        receiver.feed(chunk)
-        while event := receiver.next_event():
-            found.append(told(event))
-    receiver.finish()
-    while event := receiver.next_event():
-        found.append(told(event))
-    return found, receiver.discarded
+    return events_of(make(max_frame), chunks, told)
 
 
 def told(event):
     data = sml_document.frame_document(event.data) if event.kind == FRAME else event.data
     return event.kind, event.offset, event.length, data
-
-
-def chunks_of(data, cuts):
-    """`data` cut at `cuts`, numbers of any size."""
-    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[begin:end] for begin, end in zip(edges, edges[1:])]

@@ -2,6 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from receiver_kit import chunks_of, events_of
 
 from dicamm.proto.hdlc import FRAME, HdlcFrame, HdlcReceiver, encode
 from dicamm.proto.hdlc_station import CONNECTED, DATA, HdlcPrimary, HdlcSecondary
@@ -27,16 +28,7 @@ def told(event):
 
 
 def events(chunks, limit=2034):
-    receiver = HdlcReceiver(limit)
-    found = []
-    for chunk in chunks:
-        receiver.feed(chunk)
-        while event := receiver.next_event():
-            found.append(told(event))
-    receiver.finish()
-    while event := receiver.next_event():
-        found.append(told(event))
-    return found, receiver.discarded
+    return events_of(HdlcReceiver(limit), chunks, told)
 
 
 @settings(max_examples=100, deadline=None)
@@ -50,9 +42,7 @@ def test_what_is_encoded_is_read(frame):
 @settings(max_examples=60, deadline=None)
 @given(streams, st.lists(st.integers(0, 10_000), max_size=8), st.sampled_from([16, 64, 2034]))
 def test_any_chunking_gives_the_same_events(data, cuts, limit):
-    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    chunks = [data[begin:end] for begin, end in zip(edges, edges[1:])]
-    assert events(chunks, limit) == events([data], limit)
+    assert events(chunks_of(data, cuts), limit) == events([data], limit)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)  # a CRC misses 1 in 65536

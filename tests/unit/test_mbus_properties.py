@@ -2,6 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from receiver_kit import chunks_of, events_of
 
 from clsbench.meters import mbus_document, mbus_text, wmbus_document
 from clsbench.meters.aes import Aes
@@ -41,25 +42,11 @@ streams = st.lists(pieces, max_size=5).map(b"".join)
 
 
 def events(chunks):
-    receiver = MbusReceiver()
-    found = []
-    for chunk in chunks:
-        receiver.feed(chunk)
-        while event := receiver.next_event():
-            found.append(told(event))
-    receiver.finish()
-    while event := receiver.next_event():
-        found.append(told(event))
-    return found, receiver.discarded
+    return events_of(MbusReceiver(), chunks, told)
 
 
 def told(event):
     return event.kind, event.offset, event.length, event.data
-
-
-def chunks_of(data, cuts):
-    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[begin:end] for begin, end in zip(edges, edges[1:])]
 
 
 @settings(max_examples=60, deadline=None)

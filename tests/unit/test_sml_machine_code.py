@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sml_kit import SERVER, chunks_of, events, streams, telegrams
+from receiver_kit import chunks_of
+from sml_kit import SERVER, events, streams, telegrams
 
 from clsbench.meters.sml_encode import frame, message, octets, telegram
 from clsbench.paths import firmware_dir

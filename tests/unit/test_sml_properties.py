@@ -2,7 +2,8 @@
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sml_kit import DZG, ESCAPE, SERVER, chunks_of, events, streams, telegrams, values
+from receiver_kit import chunks_of
+from sml_kit import DZG, ESCAPE, SERVER, events, streams, telegrams, values
 
 from clsbench.meters.sml_encode import frame, telegram
 from clsbench.meters.sml_second_reader import frames
