@@ -5,11 +5,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from postgres_kit import Server, lacking, server
 
 from clsbench.pki.layout import DEFAULT_CLS, DEFAULT_EMT, Pki
 
 pytest_plugins = ("clsbench.hil.plugin",)
+
+# the same examples in each run, however slow or busy the machine is;
+# other ones: pytest --hypothesis-profile default
+settings.register_profile(
+    "same-everywhere",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("same-everywhere")
 
 EMTS = (DEFAULT_EMT, "andere")
 CLS_IDS = (DEFAULT_CLS, "ETST0020000018", "ETST0020000099")

@@ -26,7 +26,7 @@ from clsbench.net.listener import open_tls_streams
 from clsbench.net.tls import Identity, han_client
 from clsbench.pki.layout import Pki
 
-LATE_S = 20.0
+LATE_S = 40.0
 
 
 def events(chain: Chain) -> list[dict[str, Any]]:
@@ -111,7 +111,11 @@ class Run:
         return bool(self.chain.board.pin(PIN_RELAY))
 
     async def begin(self, uuid: str | None = None) -> str:
-        """Begins a transaction through the whole chain; returns its UUID."""
+        """Begins a transaction through the whole chain; returns its UUID.
+
+        A meter that this process, held up, did not answer for in time is waited for first.
+        """
+        await self.ready()
         uuid = uuid or str(uuidlib.uuid4())
         answer = await self._switch("begin", uuid)
         assert answer["code"] == 0, answer
@@ -214,7 +218,7 @@ class Run:
         reader, writer = await self.open_han(identity)
         try:
             writer.write(request)
-            return await asyncio.wait_for(reader.read(65536), 5)
+            return await asyncio.wait_for(reader.read(65536), LATE_S)
         except (ConnectionError, ssl.SSLError):
             return b""
         finally:
@@ -234,7 +238,7 @@ class Run:
 
     async def ready(self) -> dict[str, Any]:
         """Waits until the device has a healthy meter and legal time; returns its status."""
-        return await self.observer.wait_ready()
+        return await self.observer.wait_ready(LATE_S)
 
     async def reflash(self) -> None:
         """Provisions the board again, as `Chain.flash` does, and takes the link up again."""
@@ -260,7 +264,7 @@ async def running(folder: Path, options: ChainOptions | None = None) -> AsyncIte
         await chain.start()
         observer.key = chain.key_file.read_bytes()
         await observer.start()
-        await observer.wait_ready()
+        await observer.wait_ready(LATE_S)
         yield Run(chain, observer)
     finally:
         await observer.stop()

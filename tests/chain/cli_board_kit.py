@@ -47,7 +47,7 @@ class Dicamm:
         self.wait_for_meter()
 
     def wait_for_meter(self):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 40
         while not self.json("status")["meter"]["healthy"]:
             assert time.monotonic() < deadline, "the meter did not get healthy"
             time.sleep(0.1)
@@ -62,7 +62,7 @@ class Dicamm:
             [*COMMAND, *arguments, "--port", port or self.path],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
         )
         assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
         return done

@@ -91,7 +91,7 @@ class Parties:
             ("[smgw]", state | {"event_log": str(self.work / "events.jsonl")}),
             ("[pki]", {"dir": str(pki)}),
             ("[gwa]", {"name": gwa, "port": self.roles[gwa].ports["management"]}),
-            ("[timing]", {"command_s": 3, "event_s": 3, "connect_s": 3, "retry_max_s": 0.5}),
+            ("[timing]", {"command_s": 20, "event_s": 20, "connect_s": 20, "retry_max_s": 0.5}),
             ("[[lmn]]", {"port": meter.port, "meter_id": METER}),
             ("[[cls]]", {"cls_id": CLS}),
         ]
@@ -103,7 +103,7 @@ class Parties:
         return OperatorAsker("gwa", self.socket(name))
 
     def emt_operator(self, name: str = ACTIVE) -> OperatorClient:
-        return OperatorClient(self.socket(name), 20)
+        return OperatorClient(self.socket(name), 60)
 
     def events(self, name: str) -> list[dict[str, Any]]:
         return [e for e in read_events(self.work / "events.jsonl") if e["name"] == name]
@@ -180,7 +180,7 @@ def new_uuid() -> str:
     return str(uuidlib.uuid4())
 
 
-async def until_answer(ask, seconds: float = 10.0) -> Any:
+async def until_answer(ask, seconds: float = 30.0) -> Any:
     """The first answer of `ask()` that is no error and not empty."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:

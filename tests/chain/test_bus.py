@@ -10,7 +10,7 @@ from dicamm.proto import modbus_timing
 
 TIMEOUT, SHORT, CRC, WRONG_UNIT, EXCEPTION = 20, 21, 22, 23, 27
 
-pytestmark = [pytest.mark.timeout(60), pytest.mark.wire]
+pytestmark = pytest.mark.wire
 
 
 # order

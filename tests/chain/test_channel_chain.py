@@ -93,12 +93,12 @@ async def said(port: int, context: ssl.SSLContext) -> str:
     """Who the box says it is to this client; "" where it hangs up."""
     try:
         reader, writer = await asyncio.wait_for(
-            asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=""), 5
+            asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=""), 20
         )
     except OSError:
         return ""
     try:
-        content = await asyncio.wait_for(device.receive(reader), 5)
+        content = await asyncio.wait_for(device.receive(reader), 20)
         return content[7:21].decode()  # behind {0: 15, 1: 1, 2:
     except (OSError, EOFError, asyncio.IncompleteReadError):
         return ""

@@ -20,7 +20,7 @@ from clsbench.bench.plant import PIN_RELAY
 from clsbench.device.link import LinkClient
 from clsbench.pki.layout import DEFAULT_CLS
 
-pytestmark = [pytest.mark.hil, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.hil
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_status_tells_relay_journal_meter_time_and_heap(dicamm):
 def test_status_names_the_fault_of_a_silent_meter(dicamm):
     dicamm.plant.meter.stop()
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 40
         while "FAILED" not in (shown := dicamm.run("status").stdout):
             assert time.monotonic() < deadline, shown
         assert "the meter did not answer (code 20 METER_TIMEOUT)" in shown
@@ -217,7 +217,7 @@ def test_log_follows_through_a_restart_until_ctrl_c(dicamm):
 def _wait_for(process, words):
     """The first line of the process with these words. Its pipe is unbuffered: `select` sees what
     has not been read yet."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 40
     while time.monotonic() < deadline:
         if select.select([process.stdout], [], [], 0.2)[0]:
             line = process.stdout.readline().decode()

@@ -17,7 +17,7 @@ from clsbench.meters.device_id import server_id
 from clsbench.meters.sml_encode import obis_bytes, telegram
 
 SPEED = "240"
-WITHIN_S = 110
+WITHIN_S = 280
 CORPUS = Path(
     os.environ.get("CLSBENCH_CORPUS", Path(__file__).parents[2].parent / "shared" / "corpus")
 )

@@ -18,7 +18,7 @@ IMPORT = "1-0:1.8.0*255"
 
 async def recorded(run, event: str, cause: int, after: int = 0):
     """The device's record of an event behind number `after`."""
-    for _ in range(200):
+    for _ in range(600):
         found = [r for r in await run.observer.collect() if r.seq > after and r.event == event]
         if found:
             assert len(found) == 1 and found[0].cause == cause, found
@@ -29,7 +29,7 @@ async def recorded(run, event: str, cause: int, after: int = 0):
 
 async def told_to_the_gateway(run, record) -> None:
     """Waits until the aEMT holds the gateway's record of the same event."""
-    for _ in range(200):
+    for _ in range(600):
         held = await run.chain.operator.records()
         found = [r["content"] for r in held if r["uuid"] == record.uuid]
         if any(each["event"] == record.event for each in found):
@@ -62,7 +62,7 @@ async def test_an_alarm_input_opens_the_relay_and_ends_the_transaction(run, pin,
     before = await newest(run)
     run.chain.board.set_pin(pin, 1)
     try:
-        await until(lambda: not run.relay_closed, 5, "the open relay")
+        await until(lambda: not run.relay_closed, what="the open relay")
         ended = await recorded(run, event, codes.INPUT_ACTIVE, before)
         assert ended.uuid == uuid and ended.values
         await run.witnessed(uuid, event)
@@ -70,7 +70,7 @@ async def test_an_alarm_input_opens_the_relay_and_ends_the_transaction(run, pin,
         await run.refused_by_device(codes.INTERLOCKED, "begin", str(uuidlib.uuid4()))
     finally:
         run.chain.board.set_pin(pin, 0)
-    await until(lambda: run.told("device.input_quiet"), 5)
+    await until(lambda: run.told("device.input_quiet"))
 
 
 async def test_tamper_without_a_transaction_is_an_event_of_its_own(run):
@@ -82,7 +82,7 @@ async def test_tamper_without_a_transaction_is_an_event_of_its_own(run):
         run.chain.board.set_pin(PIN_TAMPER, 0)
     assert alone.values
     await told_to_the_gateway(run, alone)
-    await until(lambda: run.told("device.input_quiet"), 5)
+    await until(lambda: run.told("device.input_quiet"))
 
 
 async def test_a_change_of_limit_is_read_recorded_and_told_once(run):

@@ -3,9 +3,11 @@
 import asyncio
 import os
 import random
+import select
 
 import cbor2
 import pytest
+from chains import LATE_S
 
 from dicamm.proto import link_frame
 
@@ -23,7 +25,7 @@ async def state(run) -> dict:
 
 async def settled(run, expected: int) -> dict:
     """The status once `malformed` has come to the number expected."""
-    for _ in range(100):
+    for _ in range(600):
         now = await state(run)
         if now["link"]["malformed"] >= expected:
             return now
@@ -115,6 +117,14 @@ async def test_a_message_with_a_wrong_field_is_answered_with_its_code(run, messa
     assert not run.relay_closed and not run.told("relay.closed")
 
 
+def _heard(port: int, words: bytes) -> None:
+    """Returns when the console has said so."""
+    said = b""
+    while words not in said:
+        assert select.select([port], [], [], LATE_S)[0], said
+        said += os.read(port, 4096)
+
+
 async def test_the_firmware_stops_on_ctrl_c_with_its_relay_open_and_comes_back(run):
     uuid = await run.begin()
     board = run.chain.board
@@ -123,7 +133,7 @@ async def test_the_firmware_stops_on_ctrl_c_with_its_relay_open_and_comes_back(r
     port = os.open(board.path, os.O_RDWR | os.O_NOCTTY)  # a terminal that stays
     try:
         os.write(port, bytes([CTRL_C]))
-        await asyncio.sleep(0.5)
+        await asyncio.to_thread(_heard, port, b">>> ")
         assert board.alive and not run.relay_closed
         os.write(port, b"\x04")  # soft reset from the REPL
         await asyncio.to_thread(board.wait_for_boot, boots + 1)

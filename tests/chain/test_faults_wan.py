@@ -6,7 +6,7 @@ import uuid as uuidlib
 from collections.abc import Callable
 
 import pytest
-from chains import until
+from chains import LATE_S, until
 from wan_edge import device_record, post
 
 from clsbench.net.listener import TlsListener, open_tls_streams
@@ -51,16 +51,16 @@ class FakeEmt:
 
     async def ask(self, request: bytes) -> bytes:
         """The SMGW's answer to these bytes on the next channel it opens."""
-        reader, writer = await asyncio.wait_for(self._arrived.get(), 10)
+        reader, writer = await asyncio.wait_for(self._arrived.get(), LATE_S)
         try:
             writer.write(request)
-            return await asyncio.wait_for(reader.read(65536), 5)
+            return await asyncio.wait_for(reader.read(65536), LATE_S)
         finally:
             writer.close()
 
     async def stream(self) -> HttpOverStream:
         """The next channel that the SMGW opens, as the real aEMT uses it."""
-        return HttpOverStream(*await asyncio.wait_for(self._arrived.get(), 10))
+        return HttpOverStream(*await asyncio.wait_for(self._arrived.get(), LATE_S))
 
     def command(self, **changed) -> bytes:
         """A request to switch, with fields changed, or left out where they are None."""
@@ -122,7 +122,7 @@ async def test_an_smgw_that_answers_garbage_leaves_the_command_to_the_real_one(r
     )
     await channel_is(run, True)
     asking = asyncio.create_task(run.begin(uuid))
-    assert b"/command" in await asyncio.wait_for(reader.readline(), 5)
+    assert b"/command" in await asyncio.wait_for(reader.readline(), LATE_S)
     writer.write(b"\x00 this is no HTTP \r\n\r\n")
     retry = (await until(lambda: run.told("switch.retry")))[0]
     assert retry["ok"] is False and "gave no HTTP answer" in retry["detail"]["reason"]
@@ -163,7 +163,7 @@ async def speak_to(run, role: str, port: str, request: bytes) -> bytes:
     )
     try:
         writer.write(request)
-        return await asyncio.wait_for(reader.read(65536), 5)
+        return await asyncio.wait_for(reader.read(65536), LATE_S)
     finally:
         writer.close()
 

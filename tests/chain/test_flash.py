@@ -8,7 +8,7 @@ from clsbench.device.flash import flash, mpremote
 from clsbench.errors import BadInput, EnvironmentProblem, PeerRefused
 from clsbench.hil.unix_board import UnixBoard
 
-pytestmark = [pytest.mark.hil, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.hil
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from clsbench.errors import PeerRefused
 from clsbench.hil.ptys import Pty
 from clsbench.hil.unix_board import UnixBoard
 
-pytestmark = [pytest.mark.hil, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.hil
 
 ROOT = Path(__file__).resolve().parents[2]
 DOC = (ROOT / "docs" / "flash.md").read_text(encoding="utf-8")
@@ -56,7 +56,7 @@ def clsbench(folder, cache, *arguments):
         env=os.environ | {"XDG_CACHE_HOME": str(cache)},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         stdin=subprocess.DEVNULL,
     )
 

@@ -116,7 +116,7 @@ class Bench:
         )
         self.running.append(process)
         assert process.stdout is not None
-        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
         assert ready["ready"] is True and ready["role"] == role
         self.fields |= ready["ports"]
         return process
@@ -215,7 +215,7 @@ async def test_a_killed_gwa_tells_its_standing_connects_again(bench, smgw):
 async def test_sigterm_ends_both_cleanly_and_removes_the_socket(bench, smgw):
     for process in bench.running:
         process.send_signal(signal.SIGTERM)
-    assert [await asyncio.wait_for(one.wait(), 10) for one in bench.running] == [0, 0]
+    assert [await asyncio.wait_for(one.wait(), 40) for one in bench.running] == [0, 0]
     assert "op" not in os.listdir(bench.short)
     code, _, err = await bench.ask("status", "--socket", bench.socket)
     assert code == 3 and "clsbench emt serve" in err
@@ -242,6 +242,6 @@ async def test_a_wrong_configuration_is_named_with_file_and_key(tmp_path, wrong,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await asyncio.wait_for(process.communicate(), 20)
+    out, err = await asyncio.wait_for(process.communicate(), 40)
     assert process.returncode == 2 and out == b""
     assert str(path) in err.decode() and message in err.decode()

@@ -24,7 +24,7 @@ LONGEST_SUPERVISION_MS = 62_000  # the bus task's; 8 s later the watchdog would 
 async def floor_after(link, polls: int) -> tuple[int, dict]:
     """Heap in use once the meter was polled so often: the least of some samples, since each
     finds a poll at another point; and the device's last status."""
-    await status_when(link, lambda status: status["meter"]["good_reads"] >= polls, 100)
+    await status_when(link, lambda status: status["meter"]["good_reads"] >= polls, 250)
     samples = [await link.status() for _ in range(SAMPLES)]
     return min(status["heap"]["allocated"] for status in samples), samples[-1]
 
@@ -40,12 +40,13 @@ async def test_a_small_heap_runs_a_transaction_with_the_gateway(tmp_path):
         await run.delivered()
 
 
+@pytest.mark.timeout(600)
 async def test_ten_thousand_polls_leave_nothing_on_the_heap(tmp_path):
     options = ChainOptions(paced=False, device={"poll_ms": 0, "baud": 115200})
     async with lone_board(tmp_path, options) as (chain, link):
         # no quarter hour falls into the run, and the record of the start is made before it
         await link.set_time(chain.clock.now_ms() // 900_000 * 900_000 + 60_000, 10)
-        await status_when(link, lambda status: status["journal"]["newest"] == 1, 10)
+        await status_when(link, lambda status: status["journal"]["newest"] == 1)
         before, _ = await floor_after(link, WARM_UP)
         after, status = await floor_after(link, WARM_UP + POLLS)
         await outlasts_every_supervision(chain, link)
@@ -77,8 +78,12 @@ async def test_a_gateway_that_is_away_costs_no_socket(tmp_path):
 async def sockets_after(run, failures: int) -> int:
     """Open files of the board after so many failed connections."""
     link = run.observer.link
-    await status_when(link, lambda status: status["gateway"]["failures"] >= failures, 30)
-    return len(os.listdir(f"/proc/{run.chain.board.pid}/fd"))
+    await status_when(link, lambda status: status["gateway"]["failures"] >= failures, 120)
+    looks = []
+    for _ in range(SAMPLES):  # one may find an attempt under way
+        looks.append(len(os.listdir(f"/proc/{run.chain.board.pid}/fd")))
+        await asyncio.sleep(0.02)
+    return min(looks)
 
 
 async def test_a_command_is_answered_with_its_record_within_a_quarter_of_a_second(tmp_path):

@@ -38,6 +38,7 @@ async def test_a_board_command_that_has_ended_leaves_a_quiet_console(tmp_path):
         again = await LinkClient.open(chain.board.path)
         try:
             await again.hello()
+            await status_when(again, lambda status: not status["meter"]["healthy"])
             assert codes.METER_LOST in [code for _ms, code, _arguments in await again.logs()]
             told: list[int] = []
             again.on_log = lambda _ms, code, _arguments: told.append(code)
@@ -99,7 +100,7 @@ async def test_a_gateway_that_lost_its_store_gets_all_again(tmp_path):
         await run.delivered()
         await status_when(run.observer.link, lambda s: not s["journal"]["unacknowledged"])
         store = run.chain.work / "smgw" / "smgw.sqlite"
-        for _ in range(100):
+        for _ in range(400):
             stored = sqlite_records(store)
             if held.items() <= stored.items():
                 break

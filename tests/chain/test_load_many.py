@@ -30,7 +30,7 @@ def test_every_session_is_held_and_every_event_reaches_the_aemt_once():
         [sys.executable, "-m", "clsbench", "load", "--boxes", "24", "--events", "50", "--json"],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)

@@ -148,7 +148,7 @@ async def test_a_passive_participant_gets_its_records_and_commands_nothing(tmp_p
 
             (meter,) = market.meters
             meter.raw = LIMIT  # the next telegram is above it, however long the start took
-            await until_answer(every_type, 40)
+            await until_answer(every_type, 60)
             (crossed,) = [r for r in await emt.records() if r["type"] == "taf10"]
             assert crossed["content"]["source"] == "threshold"
             first = min(raw for raw in meter.sent_ms if raw > LIMIT)
@@ -193,7 +193,7 @@ async def asked(*words: str) -> tuple[int, str, str]:
             [sys.executable, "-m", "clsbench", *words],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
         )
         return done.returncode, done.stdout, done.stderr
 

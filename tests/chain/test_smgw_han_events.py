@@ -109,7 +109,8 @@ async def test_the_record_is_the_same_after_a_restart(pki, tmp_path):
 
 
 async def test_a_silent_meter_leaves_no_record_and_a_repeat_succeeds(pki, tmp_path):
-    async with running(pki, tmp_path, pushing=False) as bench, bench.box() as box:
+    timing = {"event_s": 3}
+    async with running(pki, tmp_path, pushing=False, timing=timing) as bench, bench.box() as box:
         status, said = await announce(box, bench)
         assert status == 503 and METER in said["error"]
         assert bench.events("record.written") == []

@@ -91,8 +91,10 @@ async def test_a_certificate_that_is_not_the_pinned_one_gives_no_reading(
     meter = a_meter(3, METER, lmn_server(ids[METER], trusted))
     with bus([meter]) as line:
         lmn = section(line, ids, OTHER if wrong == "meter" else METER)
-        async with running(pki, tmp_path, pushing=False, lmn=lmn) as bench, bench.box() as box:
+        start = running(pki, tmp_path, pushing=False, lmn=lmn, timing={"event_s": 1})
+        async with start as bench, bench.box() as box:
             assert (await announce(box, bench))[0] == 503
+            await bench.until("lmn.discarded")
             found = bench.events("lmn.discarded")[0]["detail"]["discarded"]
             assert any("TLS" in reason for reason in found)
             assert [entry.event for entry in await bench.log("calibration")].count("lmn.refused")

@@ -81,7 +81,6 @@ async def test_heat_meter_on_a_wired_bus_goes_into_the_same_records(pki, tmp_pat
                     pushing=False,
                     lmn=lmn,
                     taf=taf(HEAT),
-                    timing={"event_s": 5},
                 ) as bench,
                 bench.box() as box,
             ):
@@ -133,9 +132,11 @@ async def test_gas_meter_by_radio_counts_only_with_code_and_rising_counter(pki, 
         await bench.until("event.announced")
         meter.write(b"\x05noise" + profile_b(9, 999, bytes(16)))
         await asyncio.sleep(0.3)
-        meter.write(profile_b(7, 4711)[:30])
-        await asyncio.sleep(0.02)
-        meter.write(profile_b(7, 4711)[30:])
+        while not asked.done():  # a pause between the halves, on a busy machine, tears a telegram
+            meter.write(profile_b(7, 4711)[:30])
+            await asyncio.sleep(0.02)
+            meter.write(profile_b(7, 4711)[30:])
+            await asyncio.wait([asked], timeout=1)
         assert (await asked)[0] == 200
         (told,) = bench.events("record.written")
         (value,) = told["detail"]["values"]
@@ -261,7 +262,7 @@ async def test_an_answer_that_is_no_reading_is_told_and_costs_the_others_nothing
         await gateway.start()
         try:
             told, read = [], False
-            for _ in range(100):
+            for _ in range(600):
                 told = [
                     e for e in read_events(tmp_path / "events") if e["name"] == "lmn.discarded"
                 ]

@@ -144,7 +144,7 @@ async def test_records_wait_for_a_market_participant_that_is_away(wan, pki, tmp_
     # the gateway restarts, too, before the market participant is back
     async with running(pki, tmp_path, pushing=False, **wan.config()) as bench:
         await wan.start_emt()
-        await bench.until("record.gateway", 2, seconds=10)
+        await bench.until("record.gateway", 2)
         async with OperatorClient(wan.socket) as op:
             assert [record["seq"] for record in await op.records()] == [1, 2]
 
@@ -179,8 +179,8 @@ async def test_a_market_participant_that_lost_its_store_gets_all_again(wan, pki,
             pass
         async with box.post(bench.url("fas/event"), json=event_body(event="failsafe")) as told:
             assert told.status == 200
-        await bench.until("record.device", 5, seconds=10)
-        await bench.until("record.gateway", 5, seconds=10)
+        await bench.until("record.device", 5)
+        await bench.until("record.gateway", 5)
         async with OperatorClient(wan.socket) as op:
             assert [row["seq"] for row in await op.device_records()] == [1, 2, 3]
             assert [row["seq"] for row in await op.records()] == [1, 2, 3]
@@ -217,7 +217,7 @@ async def test_a_connect_to_nobody_is_void(wan, pki, tmp_path):
             await bench.gateway.channels.connect(emt, 0.3)
         assert bench.gateway.channels.states() == {}
         good = replace(emt, channel=replace(emt.channel, port=wan.emt_ports["channel"]))
-        await bench.gateway.channels.connect(good, 5)
+        await bench.gateway.channels.connect(good, 20)
         assert bench.gateway.channels.states() == {EMT: "open"}
         assert await bench.gateway.channels.disconnect(EMT)
         assert not await bench.gateway.channels.disconnect(EMT)
@@ -309,7 +309,7 @@ async def test_sigterm_ends_the_process_cleanly_though_a_box_waits(pki, tmp_path
         await bench.until("tls.accepted")
         process.send_signal(signal.SIGTERM)
         assert process.stdout is not None
-        rest = await asyncio.wait_for(process.stdout.read(), 10)
+        rest = await asyncio.wait_for(process.stdout.read(), 40)
         assert rest == b"" and await process.wait() == 0
         with suppress(Exception):
             await poll

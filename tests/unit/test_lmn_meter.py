@@ -19,14 +19,14 @@ TELEGRAM = telegram(server_id(METER_ID), [(b"\x01\x00\x01\x08\x00\xff", 5, -1, 3
 
 @pytest.fixture
 def line():
-    """(path the meter opens, function that reads until `enough(bytes)` or two seconds)."""
+    """(path the meter opens, function that reads until `enough(bytes)`, or for very long)."""
     master, slave = os.openpty()
     tty.setraw(slave)
     os.set_blocking(master, False)
 
     def read_until(enough):
         data = b""
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 30
         while not enough(data) and time.monotonic() < deadline:
             try:
                 data += os.read(master, 65536)

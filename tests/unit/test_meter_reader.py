@@ -113,6 +113,9 @@ def test_settings_nobody_states_are_marked_as_assumed():
     assert line_of(catalogue.load("orno_we516")) == Line(9600, "even", 1, ())
 
 
+TRIES = 100  # what the line takes is the least of some readings: the rest is the machine's
+
+
 @pytest.mark.wire
 @pytest.mark.parametrize("baud", [9600, 38400])
 def test_a_paced_line_keeps_the_baud_rate_and_the_silence(read, baud):
@@ -127,7 +130,7 @@ def test_a_paced_line_keeps_the_baud_rate_and_the_silence(read, baud):
         SerialMaster(line.path, Line(baud), Patience(300, 1)) as master,
     ):
         taken = []
-        for _ in range(4):
+        while len(taken) < 4 or (min(taken) > 1.02 * least_s and len(taken) < TRIES):
             time.sleep(0.01)
             begin = time.monotonic()
             assert master.read(1, 4, 0, 80).error == "none"
@@ -141,8 +144,8 @@ def test_a_request_at_another_baud_rate_is_not_understood(read):
     player = MeterPlayer(MODEL, plant_of("0", clock.now_ms()), clock)
     wire = LineSettings(baud=19200, check_baud=True)
     with RtuLine(RtuResponder({1: player}), wire) as line:
-        for baud, error in ((9600, "timeout"), (19200, "none")):
-            with SerialMaster(line.path, Line(baud), Patience(80, 1)) as master:
+        for baud, patience_ms, error in ((9600, 80, "timeout"), (19200, 20_000, "none")):
+            with SerialMaster(line.path, Line(baud), Patience(patience_ms, 1)) as master:
                 assert master.read(1, 4, 0, 2).error == error
         assert line.counts["baud"] == 8
 

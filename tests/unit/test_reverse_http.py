@@ -139,7 +139,7 @@ async def test_a_silent_opener_times_out_and_its_late_answer_is_never_taken(aske
     assert stream.closed
     with pytest.raises(PeerSilent, match="connection closed before GET /second"):
         await stream.request("GET", "/second")
-    assert await asyncio.wait_for(one.task, 5) is True
+    assert await asyncio.wait_for(one.task, 30) is True
     assert [is_open for is_open, _ in one.states] == [True, False]
 
 
@@ -169,7 +169,7 @@ async def test_opener_that_vanishes_in_an_exchange_is_silent_at_once(asker, open
     await asyncio.sleep(0.05)
     one.task.cancel()
     with pytest.raises(PeerSilent):
-        await asyncio.wait_for(asking, 5)
+        await asyncio.wait_for(asking, 30)
     await asyncio.gather(one.task, return_exceptions=True)
     assert one.states == [(True, ""), (False, "closed by this side")]
 
@@ -179,20 +179,20 @@ async def test_closing_by_the_asker_ends_the_openers_serving(asker, opener):
     stream = await asker.streams.get()
     await stream.request("GET", "/x")
     stream.close()
-    assert await asyncio.wait_for(one.task, 5) is True
+    assert await asyncio.wait_for(one.task, 30) is True
     assert one.states == [(True, ""), (False, "closed by the peer")]
 
 
 async def test_wrong_name_at_the_other_end_is_no_connection(asker, opener):
     one = opener(echo, name="somebody-else")
-    assert await asyncio.wait_for(one.task, 5) is False
+    assert await asyncio.wait_for(one.task, 30) is False
     assert len(one.states) == 1 and one.states[0][0] is False
     assert "gwa-test.GWA" in one.states[0][1]
 
 
 async def test_nobody_listening_is_told_and_not_raised(opener, unused_port):
     one = opener(echo, port=unused_port)
-    assert await asyncio.wait_for(one.task, 5) is False
+    assert await asyncio.wait_for(one.task, 30) is False
     assert [is_open for is_open, _ in one.states] == [False]
 
 
@@ -200,8 +200,8 @@ async def test_session_is_cut_when_its_time_is_over(asker, opener, monkeypatch):
     monkeypatch.setattr(reverse, "MAX_SESSION_S", 0.1)
     one = opener(echo)
     stream = await asker.streams.get()
-    assert await asyncio.wait_for(one.task, 5) is True
-    await asyncio.wait_for(stream.wait_closed(), 5)
+    assert await asyncio.wait_for(one.task, 30) is True
+    await asyncio.wait_for(stream.wait_closed(), 30)
     assert one.states[-1][0] is False and "session cut" in one.states[-1][1]
 
 
@@ -249,12 +249,12 @@ async def test_open_streams_know_the_latest_connection_of_a_peer(asker, opener):
     opener(echo)
     second = await asker.streams.get()
     table.add("smgw", second)
-    await asyncio.wait_for(first.wait_closed(), 5)
+    await asyncio.wait_for(first.wait_closed(), 30)
     await asyncio.sleep(0.05)
     assert table.get("smgw") is second and table.names() == ["smgw"]
     assert changes == [("smgw", True), ("smgw", True)]
     second.close()
-    await asyncio.wait_for(second.wait_closed(), 5)
+    await asyncio.wait_for(second.wait_closed(), 30)
     await asyncio.sleep(0.05)
     assert table.get("smgw") is None and changes[-1] == ("smgw", False)
     assert await table.wait("smgw", 0.01) is None

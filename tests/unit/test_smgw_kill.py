@@ -74,18 +74,22 @@ async def main(folder):
         clock.at_ms = at_ms
         desk.take(METER, reading)
         await desk.work()
+        print("done", flush=True)
 
 
 asyncio.run(main(sys.argv[1]))
 """
 
 
-def run_and_kill(folder, after_s):
+def run_and_kill(folder, steps, after_s):
+    """Kills it so long after it did so many steps of half a quarter hour."""
     with subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(folder)], stdout=subprocess.PIPE, text=True
     ) as gateway:
         assert gateway.stdout is not None
         assert gateway.stdout.readline() == "open\n"
+        for _ in range(steps):
+            assert gateway.stdout.readline() == "done\n"
         time.sleep(after_s)
         gateway.send_signal(signal.SIGKILL)
 
@@ -93,7 +97,7 @@ def run_and_kill(folder, after_s):
 def test_a_killed_gateway_goes_on_without_gap_and_without_repeat(state):
     instants = random.Random(6)
     for _ in range(KILLS if isinstance(state, Path) else KILLS_OF_A_SERVERS_CLIENT):
-        run_and_kill(state, instants.uniform(0.2, 0.6))
+        run_and_kill(state, instants.randrange(2, 20), instants.uniform(0.0, 0.3))
     store = Store(state)
     archive = Archive(store.database)
     found = {}

@@ -163,7 +163,7 @@ def test_a_running_gateway_is_told_and_a_look_cannot_write(url):
         looking.execute("DELETE FROM facts")
     looking.close()
     store.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 40
     while look.status()["running"] and time.monotonic() < deadline:
         time.sleep(0.02)  # the server ends the session, and with it the lock, in its own time
     assert look.status()["running"] is False

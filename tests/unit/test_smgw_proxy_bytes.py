@@ -31,7 +31,7 @@ async def test_both_ways_at_once_every_byte_comes_as_it_went_in(pki):
         box = await open_socks_tls(HOST, b.port, b.client(), "emt.flexmarkt", heard)
         await until(lambda: b.made)
         emt = b.made[0]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await asyncio.gather(
                 pour(box, chunk, total),
                 pour(emt.transport, chunk, total),

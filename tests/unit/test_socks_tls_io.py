@@ -74,7 +74,7 @@ class Heard(asyncio.Protocol):
         self.ended.set()
 
     async def until(self, size):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.data) < size:
                 self.changed.clear()
                 await self.changed.wait()
@@ -113,7 +113,7 @@ async def raw(server, *sent: bytes) -> bytes:
         writer.write(data)
         await asyncio.sleep(0.02)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await reader.read()
     finally:
         writer.close()

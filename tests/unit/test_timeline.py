@@ -180,7 +180,7 @@ async def test_run_tells_what_is_left_when_it_is_stopped(bench):
     await asyncio.sleep(0.05)
     bench.tell("DICAMM", "load", "state", "relay.closed")
     stop.set()
-    await asyncio.wait_for(running, 2)
+    await asyncio.wait_for(running, 30)
     assert bench.lines[0].endswith("relay closed")
 
 

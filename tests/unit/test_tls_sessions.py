@@ -150,7 +150,7 @@ async def test_a_session_that_has_ended_leaves_nothing_for_the_collector(pki: Pk
         gc.disable()
         try:
             await visit()
-            await asyncio.wait_for(gone.wait(), 5)
+            await asyncio.wait_for(gone.wait(), 30)
             for _ in range(10):  # asyncio's last steps
                 await asyncio.sleep(0)
             assert standing() == before

@@ -53,7 +53,7 @@ class Service:
         self.refused_one.set()
 
     async def refusal(self) -> str:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.refused_one.wait()
         assert len(self.refusals) == 1
         return self.refusals[0]
@@ -88,7 +88,7 @@ async def refused_by(service: Service, client: ssl.SSLContext) -> str:
     except PeerRefused as refusal:
         return str(refusal)
     with pytest.raises(OSError) as refused:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await reader.read()
     writer.close()
     return reason_of(refused.value)
@@ -97,4 +97,4 @@ async def refused_by(service: Service, client: ssl.SSLContext) -> str:
 async def open_to(
     service: Service, client: ssl.SSLContext, role: str = "GWA", name: str | None = None
 ):
-    return await open_tls_streams(HOST, service.port, client, role, name, timeout_s=5)
+    return await open_tls_streams(HOST, service.port, client, role, name, timeout_s=30)

@@ -234,12 +234,17 @@ class UnixBoard:
             self._orders.serve()
 
     def _keep_time(self, now: float) -> None:
-        if self._watchdog_at is not None and now >= self._watchdog_at:
+        if self._watchdog_bites(now) and self._process is not None:
+            self._hear_pins(self._process)  # it may be this thread that was held up
+        if self._watchdog_bites(now):
             self._reset(WATCHDOG)
         if self._start_at is not None and now >= self._start_at:
             self._power_on(POWER_ON)
         if self._process is not None and not self._listening and now >= self._boot_until:
             self._fail("does not get through its first script")
+
+    def _watchdog_bites(self, now: float) -> bool:
+        return self._watchdog_at is not None and now >= self._watchdog_at
 
     def _hear_console(self, process: BoardProcess) -> None:
         data = read_some(process.console.master)
