@@ -159,7 +159,7 @@ def run(
             env={**os.environ, "MICROPYPATH": ":".join(paths), "HIL_UART0": line.a_path},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         seconds = time.monotonic() - begin
         slaves.close()

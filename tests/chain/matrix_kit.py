@@ -23,7 +23,7 @@ from clsbench.pki import authority, crl, files
 from clsbench.pki.authority import Issued, Validity
 from clsbench.pki.layout import Pki
 
-IN_TIME_S = 10
+IN_TIME_S = 40
 _NUMBERS = {name: number for number, name in SUITES.items()}
 _OF_OPENSSL = {
     "ECDHE-ECDSA-AES128-GCM-SHA256": 0xC02B,

@@ -18,7 +18,7 @@ from tlslite.utils.python_ecdsakey import Python_ECDSAKey
 from clsbench.net.tls import Identity
 
 HOST = "127.0.0.1"
-TIMEOUT_S = 10
+TIMEOUT_S = 40
 _parsed = CertificateRequest.parse
 
 

@@ -20,17 +20,19 @@ def test_an_event_overtakes_the_polls_that_wait():
     bench = run(
         """
 async def run():
-    polls = start(*(ask("poll %d" % n, 1, 10 * n, 12) for n in range(4)))
-    await asyncio.sleep_ms(20)
+    polls = start(*(ask("poll %d" % n, 1, 10 * n, 4) for n in range(4)))
+    await asyncio.sleep_ms(10)
     await ask("event", 1, 100, 2, urgent=True)
     for poll in polls:
         await poll
-"""
+""",
+        baud=2400,
+        timeout_ms=2000,
     )
     assert bench.slaves.targets() == [(1, 0), (1, 100), (1, 10), (1, 20), (1, 30)]
     assert bench.order[:2] == ["poll 0", "event"]
     for number in range(4):
-        assert bench.facts[f"poll {number}"]["values"] == registers(1, 10 * number, 12)
+        assert bench.facts[f"poll {number}"]["values"] == registers(1, 10 * number, 4)
 
 
 def test_polls_are_over_in_50_ms_at_any_baud_rate_with_a_frame_of_its_own_for_each_value():
@@ -69,7 +71,7 @@ async def run():
     await poll[0]
 """,
         lambda number, request: [] if request[0] == 2 else None,
-        timeout_ms=100,
+        timeout_ms=800,
     )
     assert bench.slaves.targets() == [(2, 0), (1, 100), (2, 0)]
     assert bench.facts["event"]["values"] == registers(1, 100, 2)
@@ -87,7 +89,7 @@ async def run():
     await all_of(ask("dead 2", 2, 0, 2), *(ask("alive %d" % n, 1, n, 2) for n in range(5)))
 """,
         lambda number, request: [] if request[0] == 2 else None,
-        timeout_ms=50,
+        timeout_ms=500,
     )
     units = [unit for unit, _ in bench.slaves.targets()]
     assert units == [2, 2, 1, 1, 1, 1, 1, 2, 2]  # the dead one is left alone first
@@ -98,12 +100,12 @@ async def run():
 def test_each_device_has_its_own_patience_and_a_request_may_have_another():
     bench = run(
         """
-bus.units[2] = BusUnit(500, 1, 100)
+bus.units[2] = BusUnit(5000, 1, 100)
 async def run():
     await ask("default", 1, 0, 2)
-    await asyncio.sleep_ms(300)
+    await asyncio.sleep_ms(1500)
     await ask("patient unit", 2, 0, 2)
-    await ask("patient request", 3, 0, 2, timeout_ms=500)
+    await ask("patient request", 3, 0, 2, timeout_ms=5000)
 """,
         lambda number, request: [(0.15, good_reply(request))],
         timeout_ms=50,
@@ -192,7 +194,7 @@ async def run():
 def test_a_broken_reply_fails_when_the_line_falls_silent_and_not_at_the_deadline(broken, code):
     def script(number, request):
         good = good_reply(request)
-        rest = (0.4, good[6:])  # had the bus waited, this would come within its patience
+        rest = (1.5, good[6:])  # had the bus waited, this would come within its patience
         return [(0.0, broken(good)), rest] if number == 0 else None
 
     bench = run(
@@ -200,7 +202,7 @@ def test_a_broken_reply_fails_when_the_line_falls_silent_and_not_at_the_deadline
 async def run():
     await ask("broken", 1, 0, 2)
     tell(name="told")
-    await asyncio.sleep_ms(600)
+    await asyncio.sleep_ms(2000)
     await ask("next", 1, 0x30, 2)
 """,
         script,
@@ -250,8 +252,8 @@ async def run():
     await ask("slow", 1, 0, 2)
     await ask("next", 1, 32, 2)
 """,
-        lambda number, request: [(0.15, good_reply(request))] if number < 2 else None,
-        timeout_ms=100,
+        lambda number, request: [(0.6, good_reply(request))] if number < 2 else None,
+        timeout_ms=400,
     )
     assert bench.facts["slow"]["values"] == registers(1, 0, 2)
     assert bench.facts["next"]["values"] == registers(1, 32, 2)
@@ -261,12 +263,12 @@ async def run():
 def test_first_reply_after_a_failed_request_counts_only_when_no_other_follows():
     def script(number, request):
         if number == 0:
-            return [(0.35, good_reply(request))]  # comes when the next request is on its way
-        return [(0.15, good_reply(request))] if number == 1 else None
+            return [(1.05, good_reply(request))]  # comes when the next request is on its way
+        return [(0.45, good_reply(request))] if number == 1 else None
 
     bench = run(
         """
-bus.units[1] = BusUnit(100, 1, 200)
+bus.units[1] = BusUnit(300, 1, 600)
 async def run():
     await ask("unanswered", 1, 0, 2)
     await ask("doubtful", 1, 32, 2)

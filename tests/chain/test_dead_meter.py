@@ -70,7 +70,7 @@ def test_a_dead_meter_is_lost_after_two_cycles_and_comes_back_without_a_restart(
     bench = run(
         program(DIES),
         lambda number, request: [] if number in dead else [(0.0, good_reply(request))],
-        timeout_ms=60,
+        timeout_ms=250,
     )
     log = log_of(bench)
     assert log[0] == "back" and log[1:4] == ["timeout", "timeout", "lost"]
@@ -110,7 +110,7 @@ async def run():
 """
         ),
         lambda number, request: [(0.0, good_reply(request)[: None if number < 2 else cut])],
-        timeout_ms=60,
+        timeout_ms=250,
         tries=1,
     )
     assert bench.facts["last"]["good"] == 1

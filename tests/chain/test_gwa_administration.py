@@ -43,7 +43,7 @@ async def market(tmp_path_factory):
 def clsbench(*words: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a command."""
     done = subprocess.run(
-        [sys.executable, "-m", "clsbench", *words], capture_output=True, text=True, timeout=30
+        [sys.executable, "-m", "clsbench", *words], capture_output=True, text=True, timeout=120
     )
     return done.returncode, done.stdout, done.stderr
 

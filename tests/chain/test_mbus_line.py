@@ -53,7 +53,7 @@ def ask(path, orders, baud=9600):
         [str(find_micropython()), "-c", SCRIPT.format(baud=baud, orders=json.dumps(orders))],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=120,
         env={"MICROPYPATH": f".frozen:{firmware_dir()}:{SHIM}", "HIL_UART0": path},
     )
     assert done.returncode == 0, done.stderr

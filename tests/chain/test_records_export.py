@@ -61,7 +61,7 @@ def test_an_image_is_read_without_a_board(tmp_path):
     (tmp_path / "image").write_bytes(old_image())
     arguments = ["records", "export", "--raw", "--image", str(tmp_path / "image"), "--json"]
     done = subprocess.run(
-        [*COMMAND, *arguments, "--out", str(tmp_path / "out")], capture_output=True, timeout=30
+        [*COMMAND, *arguments, "--out", str(tmp_path / "out")], capture_output=True, timeout=120
     )
     assert done.returncode == 0 and json.loads(done.stdout)["records"] == COUNT
     assert (tmp_path / "out" / "000021-unreadable.cbor").read_bytes().endswith(b"firmware 21")

@@ -51,7 +51,7 @@ async def test_the_command_puts_a_version_in_force_and_every_step_is_a_record(be
     command = [sys.executable, "-m", "clsbench", "update", "--port", bench.board.path, "--json"]
     command += ["--key", str(bench.work / "records.key"), "--version", "5"]
     done = await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, text=True, timeout=60
+        subprocess.run, command, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)

@@ -6,6 +6,7 @@ import uuid as uuidlib
 import pytest
 
 from clsbench.device.records import check_chain, open_record
+from clsbench.hil.board import VIRTUAL_TIME
 
 ABSENT = 12  # transactions while nobody listened
 
@@ -50,8 +51,9 @@ def test_a_switching_does_not_wait_for_a_running_long_poll(bench, board, gateway
     begin_s = board.now()
     uuid = bench.begin()
     bench.end(uuid)
-    assert board.now() - begin_s < 1.0
-    bench.until(lambda: len(gateway.own_records(uuid)) == 2, 5, "both announcements")
+    # in wall time the machine may hold it up, but not until the poll has ended
+    assert board.now() - begin_s < (1.0 if VIRTUAL_TIME in board.caps else 10.0)
+    bench.until(lambda: len(gateway.own_records(uuid)) == 2, 20, "both announcements")
 
 
 @pytest.mark.long
@@ -61,7 +63,7 @@ def test_a_command_of_the_gateway_switches_at_once(bench, board, gateway):
     assert gateway.command("begin", uuid).code == 0 and bench.relay_closed
     begin_s = board.now()
     assert gateway.command("end", uuid).code == 0 and not bench.relay_closed
-    assert board.now() - begin_s < 2.0
+    assert board.now() - begin_s < (2.0 if VIRTUAL_TIME in board.caps else 10.0)
 
 
 @pytest.mark.long

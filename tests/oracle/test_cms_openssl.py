@@ -28,7 +28,7 @@ def signed(pki: Pki) -> bytes:
 def openssl_cms(content: bytes, *arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
     assert OPENSSL is not None
     command = [OPENSSL, "cms", *map(str, arguments)]
-    return subprocess.run(command, input=content, capture_output=True, timeout=30, check=False)
+    return subprocess.run(command, input=content, capture_output=True, timeout=120, check=False)
 
 
 def openssl_verify(pki: Pki, der: bytes) -> bytes | None:

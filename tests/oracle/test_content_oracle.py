@@ -45,7 +45,7 @@ def message(pki: Pki, suite: str, compressed: bool) -> bytes:
 def run_openssl(data: bytes, *arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
     assert OPENSSL is not None
     command = [OPENSSL, "cms", "-binary", "-inform", "DER", *map(str, arguments)]
-    return subprocess.run(command, input=data, capture_output=True, timeout=30, check=False)
+    return subprocess.run(command, input=data, capture_output=True, timeout=120, check=False)
 
 
 def renamed(envelope: bytes, algorithm: str) -> bytes:

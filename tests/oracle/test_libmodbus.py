@@ -34,7 +34,7 @@ def test_mbpoll_reads_the_played_meter():
     with RtuLine(RtuResponder({1: player}), LineSettings(baud=9600)) as line:
         command = [MBPOLL, "-m", "rtu", "-a", "1", "-b", "9600", "-P", "none", "-t", "3:float"]
         command += ["-B", "-0", "-r", "72", "-c", "1", "-1", line.path]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"\[72\]:\s+1234\.5", done.stdout), done.stdout
 

@@ -42,7 +42,7 @@ class Master:
     def __init__(self, path):
         self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
 
-    def receive(self, count, timeout_s=5.0):
+    def receive(self, count, timeout_s=30.0):
         data = b""
         end = time.monotonic() + timeout_s
         while len(data) < count and (left := end - time.monotonic()) > 0:
@@ -202,12 +202,12 @@ def test_a_spoiled_reply_differs_in_one_bit_and_is_not_counted_as_served(sdm630)
 
 def test_a_slow_meter_answers_late_with_the_values_of_the_request(sdm630):
     plant, meter, master, _ = sdm630
-    meter.set_faults(slow_ms=250)
+    meter.set_faults(slow_ms=2000)
     begin_s = time.monotonic()
     os.write(master.fd, frame(1, 4, POWER_TOTAL, 2))
     assert master.receive(1, 0.1) == b""
     assert len(master.receive(9)) == 9
-    assert time.monotonic() - begin_s >= 0.25
+    assert time.monotonic() - begin_s >= 2
     assert plant.advance(UTC_MS) - meter.served()[-1].t_ms < 250
     meter.set_faults()
     assert len(master.read(IMPORT_TOTAL, 2)) == 4
@@ -228,7 +228,7 @@ def test_senseless_faults_are_refused(sdm630, wrong):
 
 async def test_pymodbus_client_reads_the_same_values():
     with bench(start_wh=7_000) as (_, meter, _, line):
-        client = AsyncModbusSerialClient(line.a_path, baudrate=9600, timeout=3)
+        client = AsyncModbusSerialClient(line.a_path, baudrate=9600, timeout=30)
         assert await client.connect()
         reply = await client.read_input_registers(IMPORT_TOTAL, count=2, device_id=1)
         refused = await client.read_input_registers(0x0F00, count=2, device_id=1)

@@ -23,7 +23,7 @@ class Session:
     async def ask(self, request: memoryview) -> int:
         self.writer.write(bytes(request))
         while self.client.status == PENDING:
-            data = await asyncio.wait_for(self.reader.read(self.chunk), 5)
+            data = await asyncio.wait_for(self.reader.read(self.chunk), 30)
             assert data
             self.client.feed(data)
         return self.client.status

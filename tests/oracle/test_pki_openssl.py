@@ -23,7 +23,7 @@ SUB_SIGNS = "ecdsa-with-SHA384"
 def openssl(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     assert OPENSSL is not None
     command = [OPENSSL, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def verified(pki: Pki, cert: Path, purpose: str, trust: Path | None = None) -> bool:

@@ -49,7 +49,7 @@ def player(model, **options):
 async def client():
     store = RegisterStore({address: 7 * address & 0xFFFF for address in range(300)}, OBJECTS)
     with RtuLine(RtuResponder({5: store}), UNPACED) as line:
-        found = AsyncModbusSerialClient(line.path, baudrate=9600, timeout=2, retries=0)
+        found = AsyncModbusSerialClient(line.path, baudrate=9600, timeout=30, retries=0)
         assert await found.connect()
         yield found, store
         found.close()
@@ -157,7 +157,7 @@ def test_our_master_reads_the_pymodbus_meter():
         meter = ModbusMeter(
             still_plant(), port=line.b_path, clock=StillClock(), model=model.model, start_wh=5_000
         )
-        with meter, SerialMaster(line.a_path, Line(), Patience(1000, 1)) as master:
+        with meter, SerialMaster(line.a_path, Line(), Patience(30_000, 1)) as master:
             for entry in model.registers:
                 found = master.read(1, entry.function, entry.address, entry.words)
                 assert found.payload.hex() == meter.served()[-1].payload_hex
@@ -166,7 +166,7 @@ def test_our_master_reads_the_pymodbus_meter():
 
 async def test_a_hundred_polls_in_a_row_by_pymodbus_are_all_answered():
     with RtuLine(RtuResponder({1: player("abb_b23")}), UNPACED) as line:
-        found = AsyncModbusSerialClient(line.path, baudrate=9600, timeout=2, retries=0)
+        found = AsyncModbusSerialClient(line.path, baudrate=9600, timeout=30, retries=0)
         assert await found.connect()
         for _ in range(100):
             reply = await found.read_holding_registers(0x5000, count=4, device_id=1)

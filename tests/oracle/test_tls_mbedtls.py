@@ -62,7 +62,7 @@ async def board_talks(
     client = await asyncio.create_subprocess_exec(
         MICROPYTHON, script, str(port), *files, trust, stdout=asyncio.subprocess.PIPE
     )
-    out, _ = await asyncio.wait_for(client.communicate(), 20)
+    out, _ = await asyncio.wait_for(client.communicate(), 120)
     await listener.close()
     return out.decode(), peers, refusals
 

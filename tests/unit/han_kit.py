@@ -147,7 +147,7 @@ class Client:
         if cert is not None:
             context.load_cert_chain(cert.cert, cert.key)
         self.http = http.client.HTTPSConnection(
-            "127.0.0.1", port, timeout=15, context=context, source_address=(source, 0)
+            "127.0.0.1", port, timeout=60, context=context, source_address=(source, 0)
         )
         self.login, self.password, self.algorithm = login, password, algorithm
         self.preemptive = preemptive

@@ -70,6 +70,6 @@ def test_traceback_on_the_board_names_source_and_line(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
     )
     assert 'File "dicamm/app/faulty.py", line 2, in run' in done.stdout + done.stderr

@@ -58,7 +58,7 @@ def said(channel: dict, files: dict[str, str], tmp_path: Path) -> str:
         [str(find_micropython()), str(script), str(tmp_path / "given.json")],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr + done.stdout

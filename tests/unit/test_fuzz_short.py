@@ -27,7 +27,7 @@ def load(path: Path):
 def test_coverage_guided_run_finds_nothing(name: str, tmp_path: Path):
     command = [sys.executable, str(FUZZ / "run.py"), name, "--runs", str(RUNS)]
     done = subprocess.run(
-        [*command, "--corpus", str(tmp_path)], capture_output=True, text=True, timeout=100
+        [*command, "--corpus", str(tmp_path)], capture_output=True, text=True, timeout=280
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{RUNS} executions" in done.stdout

@@ -278,7 +278,7 @@ async def test_the_curve_is_the_configured_one(pki, tmp_path, curve):
             groups = "X25519:P-256:X448:P-521:P-384"
             command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-groups", groups]
             return subprocess.run(
-                command, input=b"", capture_output=True, check=False, timeout=20
+                command, input=b"", capture_output=True, check=False, timeout=120
             ).stdout.decode()
 
         told = await gateway.run(work, gateway.port)

@@ -220,7 +220,7 @@ def test_a_program_that_had_the_pty_as_its_terminal_may_end():
     player = MeterPlayer(MODEL, plant_of("0", clock.now_ms()), clock)
     with RtuLine(RtuResponder({1: player}), LineSettings(paced=False)) as line:
         script = f"import os; os.setsid(); os.open({line.path!r}, os.O_RDWR)"
-        subprocess.run([sys.executable, "-c", script], check=True, timeout=10)
+        subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
         with SerialMaster(line.path, Line(), Patience(300, 2)) as master:
             assert master.read(1, 4, 0, 2).error == "none"
 

@@ -57,7 +57,7 @@ def served(*options):
         yield json.loads(process.stdout.readline()), process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
 
 
 def asked(port, address):
@@ -91,7 +91,7 @@ def test_our_master_reads_by_primary_and_secondary_address_in_several_telegrams(
 def test_pymeterbus_reads_it_too(secondary):
     with served("--telegrams", "2", "--load", "0", "--start-wh", "6000") as (ready, _):
         command = [sys.executable, "-c", PYMETERBUS, ready["port"], "1", secondary, "2"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     energy, power, *_, earlier = json.loads(done.stdout)
     assert [float(energy), float(power), float(earlier)] == [6000, 0, 3000]
@@ -108,7 +108,7 @@ def test_faults_cost_repeats_or_are_told():
             "Application busy",
         )
         process.send_signal(signal.SIGTERM)
-        words = process.communicate(timeout=20)[1]
+        words = process.communicate(timeout=120)[1]
     assert '"faults": {"silent": 1, "checksum": 1, "error": 1}' in words
 
 
@@ -116,7 +116,7 @@ def test_a_line_is_heard_while_another_master_asks():
     with served("--load", "0") as (ready, _):
         listen = [sys.executable, "-m", "clsbench", "decode", "mbus", "--port", ready["port"]]
         done = subprocess.run(
-            [*listen, *FAST, "--seconds", "0.5"], capture_output=True, text=True, timeout=20
+            [*listen, *FAST, "--seconds", "0.5"], capture_output=True, text=True, timeout=120
         )
     assert done.returncode == 1 and "0 good; discarded: nothing" in done.stderr
 

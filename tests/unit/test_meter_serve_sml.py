@@ -34,10 +34,10 @@ def served(*options):
         yield json.loads(process.stdout.readline()), process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
 
 
-def listen(port, enough, seconds=15, asked=b""):
+def listen(port, enough, seconds=60, asked=b""):
     """Frames and discards from `port` until `enough` frames came."""
     receiver, found = SmlReceiver(), []
     with serial.Serial(port, 9600, timeout=0.05) as line:
@@ -67,7 +67,7 @@ def test_faults_are_played_and_told():
         found, discarded = listen(ready["port"], 3)
         assert len(found) == 3 and discarded["restart"] and discarded["crc"]
         process.send_signal(signal.SIGTERM)
-        told = process.communicate(timeout=20)[1]
+        told = process.communicate(timeout=120)[1]
     assert process.returncode == 0 and '"truncated"' in told and '"crc"' in told
 
 

@@ -32,6 +32,6 @@ def test_a_package_alone_imports_on_micropython(name, tmp_path):
     modules = [module for module in slices()[name].modules if ".drivers." not in module]
     code = "; ".join(f"import {module}" for module in modules)
     done = subprocess.run(
-        [find_micropython(), "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=30
+        [find_micropython(), "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -39,7 +39,7 @@ def test_slice_imports_and_reads_eighty_registers(tmp_path, viper: bool):
         env={**os.environ, "MICROPYPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
     )
     assert done.stdout.strip() == str(viper), done.stdout + done.stderr
 

@@ -136,7 +136,7 @@ nor.ioctl(6, 0)
 print(codes, nor.programs, nor.erases)
 """
     done = subprocess.run(
-        [find_micropython(), "-c", script], capture_output=True, text=True, timeout=20, check=True
+        [find_micropython(), "-c", script], capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout.split() == ["[1,", "22]", "1", "1"]
     flash = NorFile(path, 2)

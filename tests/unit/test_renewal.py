@@ -81,7 +81,7 @@ def is_whole_triplet(folder: Path) -> bool:
 
 
 def openssl(*words: str, given: bytes = b"") -> bytes:
-    done = subprocess.run(["openssl", *words], input=given, capture_output=True, timeout=20)
+    done = subprocess.run(["openssl", *words], input=given, capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout + done.stderr
 

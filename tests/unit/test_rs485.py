@@ -53,7 +53,7 @@ def run(program: str) -> str:
         env={**os.environ, "MICROPYPATH": f"{firmware_dir()}:.frozen"},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
