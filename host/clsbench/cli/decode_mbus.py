@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clsbench.cli.captures import on_micropython, read_capture, read_lines
+from clsbench.cli.decoding import interpreter_option, print_documents
 from clsbench.errors import BadInput
 from clsbench.meters import mbus_document, mbus_text, wmbus_document
 
@@ -36,14 +37,7 @@ def _options(baud: int) -> Callable[..., Any]:
             ),
             click.option("--baud", type=click.IntRange(300), default=baud, show_default=True),
             click.option("--port", help="Listen to a serial port instead of reading FILEs."),
-            click.option(
-                "--on",
-                "interpreter",
-                type=click.Choice(["cpython", "micropython"]),
-                default="cpython",
-                show_default=True,
-                help="Interpreter the decoder runs in.",
-            ),
+            interpreter_option,
             click.option("--json", "as_json", is_flag=True, help="JSON; --port: one a line."),
             click.argument("files", nargs=-1, metavar="FILE..."),
         ):
@@ -199,8 +193,7 @@ def _key(text: str | None) -> bytes:
 def _decode(files: tuple[str, ...], as_json: bool, read: Callable[[str], Plain]) -> None:
     documents = [{"file": name, **read(name)} for name in files]
     if as_json:
-        plain = [{key: doc[key] for key in doc if key != "file"} for doc in documents]
-        print(json.dumps(documents if len(documents) > 1 else plain[0], sort_keys=True))
+        print_documents(documents)
         return
     for doc in documents:
         _show(doc)

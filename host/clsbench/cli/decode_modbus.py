@@ -1,10 +1,10 @@
 """`clsbench decode modbus`: captured bytes of a Modbus line, explained frame by frame."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from clsbench.cli.decoding import interpreter_option, print_documents
 from clsbench.meters import modbus_document
 
 if TYPE_CHECKING:
@@ -15,14 +15,7 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--model", help="Also tell the values: name from `meter list`, or a .toml file.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-@click.option(
-    "--on",
-    "interpreter",
-    type=click.Choice(["cpython", "micropython"]),
-    default="cpython",
-    show_default=True,
-    help="Interpreter the decoder runs in.",
-)
+@interpreter_option
 def modbus(files: tuple[str, ...], model: str | None, as_json: bool, interpreter: str) -> None:
     """Explain Modbus RTU frames in FILEs: raw bytes or hex text; - is stdin.
 
@@ -45,8 +38,7 @@ def modbus(files: tuple[str, ...], model: str | None, as_json: bool, interpreter
             _add_values(document, found)
         documents.append(document)
     if as_json:
-        named = [{"file": name, **document} for name, document in zip(files, documents)]
-        print(json.dumps(named if len(files) > 1 else documents[0], sort_keys=True))
+        print_documents([{"file": name, **each} for name, each in zip(files, documents)])
         return
     for name, document in zip(files, documents):
         _show(name, document)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clsbench.cli.captures import on_micropython, read_capture
+from clsbench.cli.decoding import interpreter_option, print_documents
 from clsbench.errors import BadInput
 from clsbench.meters import sml_document
 from clsbench.meters.device_id import device_id
@@ -24,14 +25,7 @@ _UNITS |= {33: "A", 35: "V", 44: "Hz", 0: "", None: ""}  # DLMS unit codes, IEC 
 @click.command()
 @click.argument("files", nargs=-1, metavar="FILE...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document; --port: one a line.")
-@click.option(
-    "--on",
-    "interpreter",
-    type=click.Choice(["cpython", "micropython"]),
-    default="cpython",
-    show_default=True,
-    help="Interpreter the decoder runs in.",
-)
+@interpreter_option
 @click.option("--port", help="Listen to a serial port instead of reading FILEs.")
 @click.option("--baud", type=click.IntRange(300), default=9600, show_default=True)
 @click.option("--seconds", type=click.FloatRange(0), help="Listen so long; default: until Ctrl-C.")
@@ -62,8 +56,7 @@ def sml(
     run = _on_micropython if interpreter == "micropython" else sml_document.document
     documents = [{"file": name, **run(read_capture(name))} for name in files]
     if as_json:
-        plain = [{key: doc[key] for key in doc if key != "file"} for doc in documents]
-        print(json.dumps(documents if len(documents) > 1 else plain[0], sort_keys=True))
+        print_documents(documents)
         return
     console = _console()
     for doc in documents:
