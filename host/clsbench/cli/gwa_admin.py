@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from clsbench.cli.smgw_tables import plainly
+from clsbench.cli.smgw_tables import plainly, show_table
 from clsbench.clock import given_ms, iso
 from clsbench.errors import BadInput
 from clsbench.net.operator import OperatorAsker
@@ -88,7 +88,7 @@ def list_(
     found = _profiles(socket, config, smgw_id, everything)
     if as_json:
         return _json(found)
-    _table(
+    show_table(
         ("kind", "name", "version", "from", "to", "since", "archived"),
         [
             (
@@ -137,7 +137,7 @@ def show(
         return _json(found)
     rows = [(key, json.dumps(value)) for key, value in found["content"].items()]
     head = [("version", found["version"]), ("archived", _time(found["archived_ms"]))]
-    _table(("field", "value"), head + rows)
+    show_table(("field", "value"), head + rows)
     return None
 
 
@@ -189,7 +189,7 @@ def logs(
         return _json(found)
     names = ("number", "t_ms", "level", "event", "outcome", "subject", "message")
     rows = [[_time(each[n]) if n == "t_ms" else each[n] for n in names] for each in found]
-    _table(("no.", "time", *names[2:]), rows)
+    show_table(("no.", "time", *names[2:]), rows)
     return None
 
 
@@ -200,7 +200,7 @@ def version(socket: str | None, config: Path | None, smgw_id: str, as_json: bool
     found = _ask(socket, config, "GET", "/version", query={"smgw_id": smgw_id})
     if as_json:
         return _json(found)
-    _table(("component", "version", "checksum"), [each.values() for each in found["firmware"]])
+    show_table(("component", "version", "checksum"), [each.values() for each in found["firmware"]])
     return None
 
 
@@ -211,7 +211,7 @@ def status(socket: str | None, config: Path | None, smgw_id: str, as_json: bool)
     found = _ask(socket, config, "GET", "/status", query={"smgw_id": smgw_id})
     if as_json:
         return _json(found)
-    _table(("what", "is"), [(key, plainly(key, value)) for key, value in found.items()])
+    show_table(("what", "is"), [(key, plainly(key, value)) for key, value in found.items()])
     return None
 
 
@@ -222,7 +222,9 @@ def renew(socket: str | None, config: Path | None, smgw_id: str, as_json: bool) 
     found = _ask(socket, config, "POST", "/renew", {"smgw_id": smgw_id})["renewed"]
     if as_json:
         return _json(found)
-    _table(("certificate", "of", "serial number", "before"), [_renewed(each) for each in found])
+    show_table(
+        ("certificate", "of", "serial number", "before"), [_renewed(each) for each in found]
+    )
     return None
 
 
@@ -236,7 +238,7 @@ def acts(count: int, socket: str | None, config: Path | None, smgw_id: str, as_j
     if as_json:
         return _json(found)
     shown = ("t_ms", "act", "smgw_id", "ok")
-    _table(
+    show_table(
         ("time", "act", "gateway", "done", "what"),
         [
             (
@@ -364,12 +366,6 @@ def _renewed(each: dict[str, Any]) -> tuple[str, ...]:
 
 def _json(found: Any) -> None:
     click.echo(json.dumps(found, ensure_ascii=False))
-
-
-def _table(head: tuple[str, ...], rows: Any) -> None:
-    from clsbench.cli.smgw_tables import show_table
-
-    show_table(head, rows)
 
 
 def _time(at_ms: int | None) -> str:
