@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from quarter import no_quarter_hour
 
 from clsbench.bench.chain import Chain, ChainOptions
 from clsbench.bench.observer import DeviceObserver
@@ -258,6 +259,7 @@ class Run:
 @contextlib.asynccontextmanager
 async def running(folder: Path, options: ChainOptions | None = None) -> AsyncIterator[Run]:
     """A chain that is up and ready to switch; ended with the context."""
+    await no_quarter_hour(60)
     chain = Chain(folder / "work", folder / "events.jsonl", options or ChainOptions())
     observer = DeviceObserver(chain.board.path, b"", chain.events)
     try:

@@ -1,7 +1,19 @@
 """The chain that the tests of one file share: started once, left whole by every test."""
 
+import time
+
+import pytest
 import pytest_asyncio
 from chains import running, until
+from quarter import no_quarter_hour, pause_s
+
+LASTS_S = 20.0  # no test of a shared board is as long
+
+
+@pytest.fixture
+def between_quarter_hours():
+    """The wall's next quarter hour is not in this test."""
+    time.sleep(pause_s(LASTS_S))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -19,6 +31,7 @@ async def shared(tmp_path_factory):
 @pytest_asyncio.fixture(loop_scope="module")
 async def run(shared):
     """The shared chain, a new chapter of its event log, and the proof that it works afterwards."""
+    await no_quarter_hour(LASTS_S)
     shared.mark()
     yield shared
     shared.chain.plant.meter.set_faults()

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+from quarter import no_quarter_hour
 
 from clsbench.eventlog import read_events
 from clsbench.meters.device_id import server_id
@@ -157,6 +158,7 @@ async def running(
     **changed: dict,
 ) -> AsyncIterator[Bench]:
     """A started gateway with its meter, which pushes by itself unless told otherwise."""
+    await no_quarter_hour(20)
     own = meter or Meter()
     gateway = Gateway(smgw_config(pki, folder, own.port, more_tafs, **changed))
     pusher = asyncio.create_task(own.run()) if pushing else None

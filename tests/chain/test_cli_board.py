@@ -20,7 +20,7 @@ from clsbench.bench.plant import PIN_RELAY
 from clsbench.device.link import LinkClient
 from clsbench.pki.layout import DEFAULT_CLS
 
-pytestmark = pytest.mark.hil
+pytestmark = [pytest.mark.hil, pytest.mark.usefixtures("between_quarter_hours")]
 
 
 @pytest.fixture(scope="module")

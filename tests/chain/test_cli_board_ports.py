@@ -19,7 +19,7 @@ from clsbench.device.link import LinkClient
 from clsbench.errors import PeerSilent
 from clsbench.pki.layout import DEFAULT_CLS
 
-pytestmark = pytest.mark.hil
+pytestmark = [pytest.mark.hil, pytest.mark.usefixtures("between_quarter_hours")]
 
 
 @pytest.fixture(scope="module")
