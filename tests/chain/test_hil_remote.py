@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 TESTS = (
     "test_boot_and_console.py::test_the_console_is_handed_to_the_repl_and_back",
@@ -26,7 +26,7 @@ def options(tmp_path):
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_the_suite_runs_through_rfc2217_with_power_bus_and_relay(options, tmp_path):
@@ -34,7 +34,7 @@ def test_the_suite_runs_through_rfc2217_with_power_bus_and_relay(options, tmp_pa
     command = [sys.executable, "-m", "pytest", "-rs", "-p", "no:xdist", f"--junitxml={report}"]
     command += [f"{name}={value}" for name, value in options.items()]
     command += [f"tests/hil/{name}" for name in TESTS]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=580)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed, 1 skipped" in done.stdout
     assert "lacks records (the bench can fill its record flash)" in done.stdout

@@ -73,7 +73,7 @@ async def test_client_that_hangs_up_in_the_handshake_is_reported(pki: Pki):
 
 
 async def test_silent_clients_delay_nobody(pki: Pki):
-    async with running(gwa_service(pki), "SMGW", handshake_timeout_s=30) as service:
+    async with running(gwa_service(pki), "SMGW", handshake_timeout_s=600) as service:
         silent = [await asyncio.open_connection(HOST, service.port) for _ in range(20)]
         async with asyncio.timeout(30):
             _, writer = await open_to(service, wan_client(pki.smgw.tls, pki.wan_trust))
@@ -83,7 +83,7 @@ async def test_silent_clients_delay_nobody(pki: Pki):
 
 async def test_oldest_silent_client_gives_way_when_all_places_are_taken(pki: Pki, monkeypatch):
     monkeypatch.setattr(listening, "PENDING_GRACE_S", 0.1)
-    options = {"handshake_timeout_s": 30, "pending_limit": 2}
+    options = {"handshake_timeout_s": 600, "pending_limit": 2}
     async with running(gwa_service(pki), "SMGW", **options) as service:
         silent = [await asyncio.open_connection(HOST, service.port) for _ in range(5)]
         async with asyncio.timeout(30):
@@ -101,7 +101,7 @@ async def test_bytes_sent_with_the_last_flight_of_the_handshake_arrive(pki: Pki)
     def exchange(port: int) -> bytes:
         context = wan_client(pki.smgw.tls, pki.wan_trust)
         with (
-            socket.create_connection((HOST, port), timeout=5) as sock,
+            socket.create_connection((HOST, port), timeout=60) as sock,
             context.wrap_socket(sock) as tls,
         ):
             tls.sendall(b"at once" * 3000)
