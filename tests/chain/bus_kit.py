@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from punctual import punctually
+
 from clsbench.hil.interpreter import find_micropython
 from clsbench.meters.line import SerialLine, Tap
 from clsbench.meters.rtu_responder import request_length, with_crc
@@ -146,10 +148,17 @@ def run(
     baud: int = 9600,
     timeout_ms: int = 300,
     tries: int = 2,
-    tap: Tap | None = None,
+    tap: Callable[[], Tap] | None = None,
 ) -> Bench:
-    """Runs `program`, which defines `async def run()`, to its end."""
+    """Runs `program`, which defines `async def run()`, to its end, with slaves that are on time.
+
+    tap: makes a tap of the line.
+    """
     text = PRELUDE.format(baud=baud, timeout_ms=timeout_ms, tries=tries) + program + EPILOGUE
+    return punctually(lambda: _run_once(text, script, baud, None if tap is None else tap()))
+
+
+def _run_once(text: str, script: Script | None, baud: int, tap: Tap | None) -> Bench:
     paths = [str(boards_dir() / "unix" / "shim"), str(firmware_dir()), ".frozen"]
     with SerialLine(baud=baud, tap=tap) as line:
         slaves = Slaves(line.b_path, script)

@@ -143,6 +143,11 @@ async def run():
 @pytest.mark.parametrize("baud", [9600, 38400])
 def test_the_line_is_silent_for_three_and_a_half_characters_before_each_request(baud: int):
     seen = []
+
+    def tap():
+        seen.clear()
+        return lambda direction, data, t_ns: seen.append((direction, len(data), t_ns))
+
     bench = run(
         """
 async def run():
@@ -150,7 +155,7 @@ async def run():
         await ask("poll %d" % n, 1, n, 2)
 """,
         baud=baud,
-        tap=lambda direction, data, t_ns: seen.append((direction, len(data), t_ns)),
+        tap=tap,
     )
     assert len(bench.slaves.requests) == 30
     char_ns = 10_000_000_000 // baud

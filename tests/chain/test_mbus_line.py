@@ -4,6 +4,7 @@ import json
 import subprocess
 
 import pytest
+from punctual import punctually
 
 from clsbench.hil.interpreter import find_micropython
 from clsbench.meters.line import SerialLine
@@ -159,18 +160,21 @@ def test_a_passing_fault_costs_a_repeat_not_the_reading(bus, faults):
     assert result[0] == 0 and energies(result[1]) == [11, 12]
 
 
+def slow_meter(**answers):
+    """Late with so many `answers`, or with all."""
+    slave = meter(3, readings=((11,), (12,)))
+    slave.faults = MbusFaults(slow_ms=150, **answers)
+    return slave
+
+
 @pytest.mark.parametrize("answers", [1, 2, 3])
 def test_a_late_answer_is_not_taken_for_the_next_telegram(bus, answers):
-    slave = meter(3, readings=((11,), (12,)))
-    slave.faults = MbusFaults(slow_ms=150, answers=answers)
-    (result,), _ = bus([slave], [["read", 3]])
+    (result,), _ = punctually(lambda: bus([slow_meter(answers=answers)], [["read", 3]]))
     assert result[0] == 0 and energies(result[1]) == [11, 12]
 
 
 def test_a_meter_slower_than_the_standard_allows_gives_no_wrong_reading(bus):
-    slave = meter(3, readings=((11,), (12,)))
-    slave.faults = MbusFaults(slow_ms=150)
-    results, _ = bus([slave], [["read", 3]] * 2)
+    results, _ = punctually(lambda: bus([slow_meter()], [["read", 3]] * 2))
     for code, telegrams in results:
         assert energies(telegrams) == [11, 12] if code == 0 else telegrams == []
 
