@@ -4,7 +4,8 @@ import asyncio
 import uuid as uuidlib
 
 import pytest
-from chains import events, lone_board, until
+import pytest_asyncio
+from chains import events, lone_board, status_when, until
 
 from clsbench.bench.chain import ChainOptions
 from clsbench.device.records import open_record
@@ -14,6 +15,16 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 NOT_OPEN, NOT_HEALTHY = 4, 5
 NO_VALUES = 1  # bit of the status
 TIMEOUT, CRC, EXCEPTION = 20, 22, 27
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def run(run):
+    """Left with a good reading behind the last fault: a bad reply may be under way still."""
+    yield run
+    run.chain.plant.meter.set_faults()
+    link = run.observer.link
+    before = (await link.status())["meter"]["good_reads"]
+    await status_when(link, lambda status: status["meter"]["good_reads"] > before)
 
 
 async def asked(run, action: str, uuid: str | None = None) -> dict:
