@@ -57,10 +57,12 @@ def test_heap_that_is_gone_is_told(watch, device):
         watch.check()
 
 
-def test_a_stale_reference_that_goes_is_no_leak(watch, device):
+@pytest.mark.parametrize("looks_before", [0, 1, 7])  # 7: only the last of all looks is fine
+def test_a_stale_reference_that_goes_is_no_leak(watch, device, looks_before):
     watch.begin(device.status())
-    device.later = [BASE + 2 * SLACK, BASE + 2 * SLACK, BASE + 100]
+    device.later = [BASE + 2 * SLACK] * (1 + looks_before) + [BASE + 100]
     watch.check()
+    assert not device.later
 
 
 def test_what_single_tests_leave_adds_up(watch, device):
