@@ -11,9 +11,9 @@ from clsbench.device.link_inbox import restarted
 from clsbench.hil.benching import Bench
 from clsbench.hil.board import INPUTS
 
-# words of heap: after a start the log fills up, once, with some 12 each of its 64 entries; and what
-# is in use differs by hundreds of words from look to look with nothing leaked, most likely since
-# the collector takes whatever lies on the stack for references
+# words of heap: after a start the log fills up, once, with some 12 each of its 64 entries; and
+# what is in use differs by hundreds of words from look to look with nothing leaked, most likely
+# since the collector takes whatever lies on the stack for references
 HEAP_SLACK_WORDS = 2048
 _MORE_LOOKS, _BETWEEN_S = 8, 0.5  # such differences go, what has leaked stays
 _CALM_S = 15.0
